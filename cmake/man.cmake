@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# What the program prints about its own options, kept by the build: zones.conf(5), a commented example, a JSON Schema.
+# Included after the program; run as a script (cmake -DPROGRAM=… -DFRAME=… -DOUTPUT=… -P man.cmake) it fills the man page's frame.
+if(CMAKE_SCRIPT_MODE_FILE)
+  execute_process(COMMAND ${PROGRAM} --print man OUTPUT_VARIABLE options RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${PROGRAM} --print man: ${status}")
+  endif()
+  string(STRIP "${options}" options)
+  # The page is full of semicolons and brackets, which lists of CMake's would take apart: one string, one replacement.
+  file(READ ${FRAME} page)
+  string(REPLACE "@OPTIONS@" "${options}" page "${page}")
+  file(WRITE ${OUTPUT} "${page}")
+  return()
+endif()
+
+set(printed ${CMAKE_BINARY_DIR}/printed)
+file(MAKE_DIRECTORY ${printed})
+add_custom_command(
+  OUTPUT ${printed}/zones.conf.5
+  COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:r53fwd> -DFRAME=${CMAKE_SOURCE_DIR}/docs/man/zones.conf.5.in
+    -DOUTPUT=${printed}/zones.conf.5 -P ${CMAKE_SOURCE_DIR}/cmake/man.cmake
+  DEPENDS r53fwd ${CMAKE_SOURCE_DIR}/docs/man/zones.conf.5.in ${CMAKE_SOURCE_DIR}/cmake/man.cmake
+  VERBATIM)
+foreach(pair example:zones.conf.example schema:zones.conf.schema.json)
+  string(REPLACE ":" ";" pair ${pair})
+  list(GET pair 0 what)
+  list(GET pair 1 file)
+  add_custom_command(OUTPUT ${printed}/${file} COMMAND r53fwd --print ${what} > ${printed}/${file} DEPENDS r53fwd VERBATIM)
+endforeach()
+add_custom_target(printed ALL DEPENDS ${printed}/zones.conf.5 ${printed}/zones.conf.example ${printed}/zones.conf.schema.json)
