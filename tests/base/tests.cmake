@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+r53fwd_test(base base)
+r53fwd_test(base addr)
+r53fwd_test(base hash)
+r53fwd_test(base random)
+r53fwd_test(base strbuf)
+r53fwd_test(base log)
+r53fwd_test(base slab)
+r53fwd_test(base list)
+r53fwd_test(base wheel)
