@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# r53fwd_fuzz(NAME LIBRARIES …): tests/fuzz/fuzz_NAME.c in two programs. replay_NAME runs it over the files of
+# tests/fuzz/corpus/NAME and belongs to the ordinary suite; fuzz_NAME searches with libFuzzer:
+#
+#   CC=clang cmake -B build-fuzz -DR53FWD_FUZZ=ON -DR53FWD_SANITIZE=address,undefined
+#   build-fuzz/tests/fuzz_NAME -max_total_time=30 FINDINGS tests/fuzz/corpus/NAME
+#
+# A sanitizer has to be on: its runtime also answers the coverage calls in programs that are not linked with libFuzzer.
+function(r53fwd_fuzz name)
+  cmake_parse_arguments(FUZZ "" "" "LIBRARIES" ${ARGN})
+  set(folder ${CMAKE_SOURCE_DIR}/tests/fuzz)
+  add_executable(replay_${name} ${folder}/fuzz_${name}.c ${folder}/replay.c)
+  target_link_libraries(replay_${name} PRIVATE ${FUZZ_LIBRARIES} r53fwd_flags)
+  add_test(NAME fuzz/${name} COMMAND replay_${name} ${folder}/corpus/${name})
+  set_tests_properties(fuzz/${name} PROPERTIES TIMEOUT 120)
+  if(R53FWD_FUZZ)
+    add_executable(fuzz_${name} ${folder}/fuzz_${name}.c)
+    target_link_libraries(fuzz_${name} PRIVATE ${FUZZ_LIBRARIES} r53fwd_flags)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  endif()
+endfunction()
+
+foreach(name name question frame answer)
+  if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/fuzz_${name}.c)
+    r53fwd_fuzz(${name} LIBRARIES wire PkgConfig::LDNS)
+  endif()
+endforeach()
+
+r53fwd_fuzz(config LIBRARIES config)
