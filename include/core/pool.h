@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CORE_POOL_H
+#define CORE_POOL_H
+/* The upstreams of one inbound endpoint (or of a group of resolvers, or the local ones), and which of them is asked next.
+ *
+ * Order of preference: healthy and not slow; healthy but slow (RTT above twice the best + 20 ms); suspect; down. Within the best kind
+ * that is left: another AZ than the ones already asked, the preferred AZ, then the policy's choice. Above its max-qps an address is passed over.
+ * An upstream is shared by all threads and lives through reloads; a pool belongs to one snapshot and takes its memory over from the one before. */
+
+#include <stdatomic.h>
+
+#include "base/addr.h"
+#include "core/health.h"
+#include "core/policy.h"
+#include "core/rtt.h"
+
+enum { POOL_MAX_UPSTREAMS = 20, POOL_MAX_THREADS = 65 }; /* 64 workers and the main thread */
+enum { POOL_SLOW_US = 20000, POOL_HEDGE_BUCKET = 20, POOL_NO_EDNS_US = 15 * 60 * 1000000 };
+
+/* An endpoint that was down is not trusted by `to: [first, second]` before it has stayed open this long. */
+enum { POOL_RETURN_US = 10 * 1000000 };
+
+/* Counted per upstream and thread, written by that thread only; summed when read. */
+enum upstream_counter {
+	UPSTREAM_QUERIES,
+	UPSTREAM_ANSWERS,
+	UPSTREAM_TIMEOUTS,
+	UPSTREAM_SERVFAIL,
+	UPSTREAM_REFUSED,
+	UPSTREAM_HEDGES,
+	UPSTREAM_PROBES,
+	UPSTREAM_TCP,
+	UPSTREAM_UNREACHABLE,
+	UPSTREAM_COUNTERS
+};
+
+struct upstream_counts {
+	_Atomic uint64_t of[UPSTREAM_COUNTERS];
+} __attribute__((aligned(64)));
+
+struct upstream {
+	_Atomic uint32_t refs;
+	uint32_t id;                      /* small, unique among the living: index of per-thread arrays */
+	struct addr addr;
+	char text[ADDR_TEXT_MAX];         /* of addr */
+	struct rtt rtt;
+	struct health health;
+	_Atomic uint64_t rate_ns;         /* theoretical arrival time of the next query at max-qps (GCRA), nanoseconds */
+	_Atomic uint64_t no_edns_until_us;
+	_Atomic uint32_t wrong_case;      /* answers in a row right in all but letter case */
+	_Atomic bool case_off;            /* learned: does not echo letter case */
+	_Atomic bool drained;             /* by the operator */
+	struct upstream_counts *counts;   /* [POOL_MAX_THREADS], heap */
+};
+
+/* `id` is the caller's. NULL without memory. */
+NODISCARD struct upstream *upstream_new(const struct addr *addr, uint32_t id);
+struct upstream *upstream_ref(struct upstream *u);
+void upstream_unref(struct upstream *u);
+
+static inline void upstream_count(struct upstream *u, uint32_t thread, enum upstream_counter c)
+{
+	_Atomic uint64_t *n = &u->counts[thread].of[c];
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+uint64_t upstream_counted(const struct upstream *u, enum upstream_counter c);
+
+/* How one address of a pool is placed. */
+struct pool_place {
+	struct upstream *upstream; /* holds a reference */
+	const char *az;            /* kept by the snapshot's config; NULL: a failure domain of its own */
+	uint8_t az_index;          /* same number, same AZ */
+};
+
+struct pool {
+	const char *name;
+	const struct policy *policy;
+	struct health_rules rules;
+	uint32_t max_qps, source_ports;
+	uint64_t probe_interval_us;
+	int64_t hedge_us;          /* -1: auto, 0: off */
+	uint32_t hedge_budget_pm;
+	int prefer_az;             /* az_index, -1: none */
+	const char *az_wanted;     /* `prefer-az`, while the places are being added */
+	bool case_randomization, local, tcp;
+	uint8_t count;
+	struct pool_place places[POOL_MAX_UPSTREAMS];
+	/* shared, changing: */
+	_Atomic bool down;         /* no address is known to answer: the path, or all of them */
+	_Atomic uint16_t outage;   /* how often it has been: what was remembered in an earlier one is void */
+	_Atomic uint64_t open_since_us; /* end of the last outage; 0: none yet */
+	_Atomic int32_t hedge_tokens_pm; /* per mille of a hedge, at most POOL_HEDGE_BUCKET * 1000 */
+	_Atomic uint64_t spilled;  /* queries that found every address above max-qps */
+};
+
+/* What a question has done so far, and wants. */
+struct pool_wish {
+	uint32_t tried;      /* bit per place: not again … */
+	uint32_t tried_twice;/* … before all have been tried once; not at all after the second time */
+	uint32_t random;
+	uint64_t now_us;
+	bool other_az_only;  /* only in an AZ that was not tried (after an rcode) */
+};
+
+enum { POOL_NONE = -1, POOL_ABOVE_RATE = -2 };
+
+/* The place to ask now, having taken its rate token; POOL_NONE when nothing (more) is to be tried, POOL_ABOVE_RATE when max-qps alone is in the way. */
+int pool_pick(struct pool *p, const struct pool_wish *wish);
+
+/* Whether an attempt at `place` needs no hedge budget to be followed by another: it is suspect, down or drained. */
+bool pool_is_doubtful(const struct pool *p, int place);
+
+/* How a place stands at the moment, best first. */
+enum pool_tier { POOL_TIER_UP, POOL_TIER_SLOW, POOL_TIER_SUSPECT, POOL_TIER_DOWN, POOL_TIERS };
+enum pool_tier pool_tier(const struct pool *p, int place);
+
+/* Every query refills the hedge bucket a little; a hedge takes one out, if one is in. */
+void pool_earn_hedge(struct pool *p);
+bool pool_spend_hedge(struct pool *p);
+
+/* How long to wait for `place` before asking another; UINT64_MAX when hedging is off. */
+uint64_t pool_hedge_delay_us(const struct pool *p, int place);
+
+/* Takes one token of max-qps (burst: one second). For probes, too. */
+bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us);
+
+/* All addresses out: opens an outage. Returns false if it was down already. */
+bool pool_close(struct pool *p);
+
+/* The place `answered` answered: ends the outage, voids what it left behind. Returns false if it was not down. */
+bool pool_open(struct pool *p, int answered, uint64_t now_us);
+
+/* May the first endpoint of several be used (again)? False while down and for POOL_RETURN_US after. */
+bool pool_is_steady(const struct pool *p, uint64_t now_us);
+
+#endif
