@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CONFIG_RESOLV_H
+#define CONFIG_RESOLV_H
+/* The nameservers that the host itself uses: our local upstreams when zones.conf names none. */
+
+#include "base/addr.h"
+
+enum { RESOLV_MAX_SERVERS = 8 };
+
+struct resolv {
+	const char *path; /* the file that was taken; NULL: none named anyone but ourselves */
+	struct addr servers[RESOLV_MAX_SERVERS]; /* port 53 */
+	size_t count;
+};
+
+/* The files of section 5 of the contract, in their order; NULL ends. R53FWD_RESOLV_CONF in the environment, if set, is the only one. */
+const char *const *resolv_paths(void);
+
+/* Takes the first of `paths` that names someone other than `own` (an address of ours with its port: a wildcard `own` stands for
+ * every loopback address of its family). Lines that do not parse are skipped, as glibc does; duplicates too. */
+void resolv_read(struct resolv *r, const char *const *paths, const struct addr *own, size_t own_count);
+
+#endif

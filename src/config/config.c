@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/endpoints.h"
+#include "config/reader.h"
+#include "config/zones.h"
+
+/* More addresses to listen at than this are a slip; each costs two sockets in every worker. */
+enum { MAX_LISTEN = 64, MAX_ALLOW_FROM = 65535 };
+
+static const char *const default_listen[] = {"127.0.0.1:53", "[::1]:53"};
+
+/* Loopback, RFC 1918, RFC 6598, and their like in IPv6 (RFC 4193, RFC 4291): nobody from the Internet. */
+static const char *const default_allow_from[] = {"127.0.0.0/8",   "::1/128",        "10.0.0.0/8", "100.64.0.0/10",
+						 "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",   "fe80::/10"};
+
+static void set_default_listen(struct config *c)
+{
+	c->listen = reader_allocate(ARRAY_SIZE(default_listen), sizeof(*c->listen));
+	c->listen_count = ARRAY_SIZE(default_listen);
+	c->listen_default = true;
+	for (size_t i = 0; i < c->listen_count; i++) {
+		int read = addr_parse(&c->listen[i], default_listen[i], 53);
+		ASSERT(read == 0);
+	}
+}
+
+static void set_default_allow_from(struct config *c)
+{
+	c->allow_from = reader_allocate(ARRAY_SIZE(default_allow_from), sizeof(*c->allow_from));
+	c->allow_from_count = ARRAY_SIZE(default_allow_from);
+	for (size_t i = 0; i < c->allow_from_count; i++) {
+		int read = cidr_parse(&c->allow_from[i], default_allow_from[i]);
+		ASSERT(read == 0);
+	}
+}
+
+static void set_defaults(struct config *c)
+{
+	option_set_defaults(SECTION_top, &c->top);
+	option_set_defaults(SECTION_cache, &c->cache);
+	option_set_defaults(SECTION_tcp, &c->tcp);
+	option_set_defaults(SECTION_log, &c->log);
+	set_default_listen(c);
+	set_default_allow_from(c);
+	endpoints_add_local(c);
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	zones_free(c);
+	endpoints_free(c);
+	option_free_texts(SECTION_top, &c->top);
+	option_free_texts(SECTION_cache, &c->cache);
+	option_free_texts(SECTION_tcp, &c->tcp);
+	option_free_texts(SECTION_log, &c->log);
+	free(c->listen);
+	free(c->allow_from);
+	free(c);
+}
+
+/* Reads a member of `listen`; false when there is nothing to add. */
+static bool read_listen_address(struct reading *r, const struct yaml *member, const struct addr *others, size_t count,
+				struct addr *a)
+{
+	static const char expected[] = "an address (IP, IP:PORT or [IP6]:PORT)";
+	const char *text = reader_member(r, member, expected);
+	char shown[READER_SHOWN_MAX];
+
+	if (!text)
+		return false;
+	if (addr_parse(a, text, 53) < 0) {
+		reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!addr_equal(&others[i], a))
+			continue;
+		reader_error(r, member, "%s is given twice in `listen`", reader_shown(member, shown));
+		return false;
+	}
+	return true;
+}
+
+static void read_listen(struct reading *r, const struct yaml *key, void *into)
+{
+	struct config *c = into;
+	const struct yaml *list = reader_expect_list(r, key, 1, MAX_LISTEN);
+
+	if (!list)
+		return;
+	struct addr *listen = reader_allocate(list->count, sizeof(*listen));
+	size_t count = 0;
+	for (const struct yaml *member = list->first; member; member = member->next)
+		count += read_listen_address(r, member, listen, count, &listen[count]);
+	if (r->listen_given) {
+		free(listen);
+		return;
+	}
+	free(c->listen);
+	c->listen = listen;
+	c->listen_count = count;
+	c->listen_default = false;
+}
+
+static bool read_network(struct reading *r, const struct yaml *member, struct cidr *network)
+{
+	static const char expected[] = "a network (IP/BITS) or an IP address";
+	const char *text = reader_member(r, member, expected);
+	char shown[READER_SHOWN_MAX], meant[CIDR_TEXT_MAX];
+
+	if (!text)
+		return false;
+	int result = cidr_parse(network, text);
+	if (result == -EDOM)
+		reader_error(r, member, "%s has host bits set (did you mean `%s`?)", reader_shown(member, shown),
+			     cidr_format(network, meant));
+	else if (result < 0)
+		reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
+	return result == 0;
+}
+
+static void read_allow_from(struct reading *r, const struct yaml *key, void *into)
+{
+	struct config *c = into;
+	const struct yaml *list = reader_expect_list(r, key, 1, MAX_ALLOW_FROM);
+
+	if (!list)
+		return;
+	free(c->allow_from);
+	c->allow_from = reader_allocate(list->count, sizeof(*c->allow_from));
+	c->allow_from_count = 0;
+	for (const struct yaml *member = list->first; member; member = member->next)
+		c->allow_from_count += read_network(r, member, &c->allow_from[c->allow_from_count]);
+}
+
+static const struct reader no_readers[] = {{NULL, NULL}};
+static const struct reader_shape cache_shape = {"`cache`", SECTION_cache, offsetof(struct config, cache), no_readers};
+static const struct reader_shape tcp_shape = {"`tcp`", SECTION_tcp, offsetof(struct config, tcp), no_readers};
+static const struct reader_shape log_shape = {"`log`", SECTION_log, offsetof(struct config, log), no_readers};
+
+static void read_cache(struct reading *r, const struct yaml *key, void *into)
+{
+	struct config *c = into;
+
+	if (reader_section(r, key, &cache_shape, c) && c->cache.min_ttl_us > c->cache.max_ttl_us)
+		reader_error(r, key, "`min-ttl` is greater than `max-ttl`");
+}
+
+static void read_tcp(struct reading *r, const struct yaml *key, void *into)
+{
+	reader_section(r, key, &tcp_shape, into);
+}
+
+static void read_log(struct reading *r, const struct yaml *key, void *into)
+{
+	reader_section(r, key, &log_shape, into);
+}
+
+/* In this order: an upstream must not be where we listen, and a zone goes to an endpoint. */
+static const struct reader top_readers[] = {
+	{"listen", read_listen},
+	{"allow-from", read_allow_from},
+	{"inbound-endpoints", endpoints_read_inbound},
+	{"resolvers", endpoints_read_resolvers},
+	{"local-upstreams", endpoints_read_local},
+	{"zones", zones_read},
+	{"cache", read_cache},
+	{"tcp", read_tcp},
+	{"log", read_log},
+	{NULL, NULL},
+};
+static const struct reader_shape top_shape = {"the file", SECTION_top, offsetof(struct config, top), top_readers};
+
+static void read_root(struct reading *r, const struct yaml *root)
+{
+	if (!root || root->kind == YAML_NOTHING) {
+		diagnostics_add(r->d, DIAGNOSTIC_ERROR, 0, 0, "the file is empty");
+		return;
+	}
+	if (!reader_map(r, root, "the file", &top_shape, r->config))
+		return;
+	if (!yaml_tree_find(root, "zones"))
+		diagnostics_add(r->d, DIAGNOSTIC_ERROR, 0, 0, "`zones` is missing; it may be an empty list: zones: []");
+	/* Wrong zones go nowhere: then an endpoint is not unused. */
+	if (r->d->errors == 0)
+		endpoints_warn_unused(r, root);
+}
+
+static struct config *load_text(const char *text, size_t len, const struct addr *listen, size_t count, struct diagnostics *d)
+{
+	struct yaml_tree *tree = yaml_tree_read(text, len, d);
+	struct reading r = {.d = d, .listen_given = count > 0};
+
+	if (!tree)
+		return NULL;
+	r.config = reader_allocate(1, sizeof(*r.config));
+	set_defaults(r.config);
+	if (count > 0) {
+		free(r.config->listen);
+		r.config->listen = reader_allocate(count, sizeof(*listen));
+		memcpy(r.config->listen, listen, count * sizeof(*listen));
+		r.config->listen_count = count;
+		r.config->listen_default = false;
+	}
+	read_root(&r, yaml_tree_root(tree));
+	yaml_tree_free(tree);
+	diagnostics_sort(d);
+	if (d->errors == 0)
+		return r.config;
+	config_free(r.config);
+	return NULL;
+}
+
+struct config *config_load_text(const char *text, size_t len, struct diagnostics *d)
+{
+	return load_text(text, len, NULL, 0, d);
+}
+
+/* Reads a file to its end; pipes have no size to ask for. Returns octets, -errno, or -EFBIG above the bound. */
+static ssize_t read_file(const char *path, char **text)
+{
+	size_t allocated = 64 << 10, len = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : 0;
+
+	*text = reader_allocate(1, allocated);
+	while (fd >= 0 && (got = read(fd, *text + len, allocated - len)) > 0) {
+		len += (size_t)got;
+		if (len > YAML_MAX_BYTES)
+			break;
+		if (len < allocated)
+			continue;
+		allocated *= 2;
+		*text = realloc(*text, allocated);
+		ASSERT(*text);
+	}
+	ssize_t result = got < 0 ? -errno : len > YAML_MAX_BYTES ? -EFBIG : (ssize_t)len;
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+struct config *config_load_listening(const char *path, const struct addr *listen, size_t count, struct diagnostics *d)
+{
+	struct config *c = NULL;
+	char *text;
+	ssize_t len = read_file(path, &text);
+
+	if (len == -EFBIG)
+		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "the file is larger than %d MiB", YAML_MAX_BYTES >> 20);
+	else if (len < 0)
+		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: %s", strerror((int)-len));
+	else
+		c = load_text(text, (size_t)len, listen, count, d);
+	free(text);
+	return c;
+}
+
+struct config *config_load(const char *path, struct diagnostics *d)
+{
+	return config_load_listening(path, NULL, 0, d);
+}

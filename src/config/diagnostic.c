@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/diagnostic.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void diagnostics_init(struct diagnostics *d)
+{
+	memset(d, 0, sizeof(*d));
+}
+
+void diagnostics_deinit(struct diagnostics *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		free(d->rows[i].sentence);
+	free(d->rows);
+	memset(d, 0, sizeof(*d));
+}
+
+/* A control character: C0, DEL, or a C1 one, which UTF-8 spells C2 80 to C2 9F. Returns its octets, 0 for anything else. */
+static size_t control_octets(const char *text)
+{
+	unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
+
+	if (first < ' ' || first == 0x7f)
+		return 1;
+	return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
+}
+
+/* Sentences quote the file, which may hold anything ("\e[2J" in quotes is legal YAML), and end in a terminal. */
+static char *escape(const char *text)
+{
+	char *out = malloc(strlen(text) * 4 + 1), *to = out;
+
+	ASSERT(out);
+	while (*text != '\0') {
+		size_t octets = control_octets(text);
+		if (octets == 0)
+			*to++ = *text++;
+		for (; octets > 0; octets--)
+			to += sprintf(to, "\\x%02x", (unsigned char)*text++);
+	}
+	*to = '\0';
+	return out;
+}
+
+static void count_one(struct diagnostics *d, enum diagnostic_kind kind)
+{
+	if (kind == DIAGNOSTIC_ERROR)
+		d->errors++;
+}
+
+void diagnostics_add(struct diagnostics *d, enum diagnostic_kind kind, unsigned line, unsigned column, const char *format, ...)
+{
+	char *sentence = NULL;
+	va_list arguments;
+
+	count_one(d, kind);
+	if (d->count == DIAGNOSTICS_MAX) {
+		d->left_out++;
+		return;
+	}
+	/* The array doubles at each power of two. */
+	if ((d->count & (d->count - 1)) == 0) {
+		d->rows = reallocarray(d->rows, d->count ? d->count * 2 : 1, sizeof(*d->rows));
+		ASSERT(d->rows);
+	}
+	va_start(arguments, format);
+	int len = vasprintf(&sentence, format, arguments);
+	va_end(arguments);
+	ASSERT(len >= 0);
+	d->rows[d->count++] = (struct diagnostic){kind, line, column, escape(sentence)};
+	free(sentence);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct diagnostic *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	if (x->column != y->column)
+		return x->column < y->column ? -1 : 1;
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return strcmp(x->sentence, y->sentence);
+}
+
+void diagnostics_sort(struct diagnostics *d)
+{
+	if (d->count > 0)
+		qsort(d->rows, d->count, sizeof(*d->rows), compare);
+}
+
+void diagnostics_print(const struct diagnostics *d, const char *file, FILE *out)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct diagnostic *row = &d->rows[i];
+		const char *kind = row->kind == DIAGNOSTIC_WARNING ? "warning: " : "";
+		if (row->line > 0)
+			fprintf(out, "%s:%u:%u: %s%s\n", file, row->line, row->column, kind, row->sentence);
+		else
+			fprintf(out, "%s: %s%s\n", file, kind, row->sentence);
+	}
+	if (d->left_out > 0)
+		fprintf(out, "%s: and %zu more\n", file, d->left_out);
+}

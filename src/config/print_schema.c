@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A JSON Schema (draft-07) of zones.conf, for editors that complete and underline. It is looser than config_load, which has the
+ * last word: whatever loads is valid here. */
+#include <string.h>
+
+#include "config/option.h"
+#include "config/services.h"
+
+/* Rows hold printable ASCII. */
+static void print_string(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+/* true and false are no strings to a YAML reader; on and off are to some and not to others. */
+static void print_words(const struct config_option *o, FILE *out)
+{
+	fputs("{\"enum\": [", out);
+	for (size_t i = 0; option_word(o, i); i++) {
+		const char *word = option_word(o, i);
+		fputs(i > 0 ? ", " : "", out);
+		if (strcmp(word, "true") == 0 || strcmp(word, "false") == 0)
+			fputs(word, out);
+		else
+			print_string(word, out);
+	}
+	fputs("]}, ", out);
+}
+
+/* A number with one of the units; without units JSON can say the range as well. */
+static void print_number(const struct config_option *o, FILE *out)
+{
+	if (option_unit(o, 0)[0] == '\0') {
+		fprintf(out, "{\"type\": \"integer\", \"minimum\": %llu, \"maximum\": %llu}, ", (unsigned long long)o->min,
+			(unsigned long long)o->max);
+		return;
+	}
+	fputs("{\"type\": \"string\", \"pattern\": \"^[0-9]+([.][0-9]+)?(", out);
+	for (size_t i = 0; option_unit(o, i); i++)
+		fprintf(out, "%s%s", i > 0 ? "|" : "", option_unit(o, i));
+	fputs(")$\"}, ", out);
+	if (o->min == 0)
+		fputs("{\"const\": 0}, ", out);
+}
+
+static void print_row(const struct config_option *o, FILE *out)
+{
+	print_string(o->key, out);
+	fputs(": {\"description\": ", out);
+	print_string(o->help, out);
+	if (o->standard[0] != '\0') {
+		fputs(", \"default\": ", out);
+		print_string(o->standard, out);
+	}
+	fputs(", \"anyOf\": [", out);
+	if (option_word(o, 0))
+		print_words(o, out);
+	if (option_unit(o, 0))
+		print_number(o, out);
+	fprintf(out, "{\"$ref\": \"#/definitions/%s\"}]}", o->type == OPTION_TEXT ? "word" : "variable");
+}
+
+/* The rows of a section as properties, each followed by a comma; the caller adds the rest of the map. */
+static void print_rows(enum option_section section, FILE *out)
+{
+	size_t count;
+	const struct config_option *rows = config_options(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].section != section)
+			continue;
+		print_row(&rows[i], out);
+		fputs(",\n    ", out);
+	}
+}
+
+/* A map that holds rows and `rest`: one more property at least, so that the last comma has something behind it. */
+static void print_map(const char *name, enum option_section section, const char *rest, FILE *out)
+{
+	fprintf(out, "  \"%s\": {\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\n    ", name);
+	print_rows(section, out);
+	fprintf(out, "%s}},\n", rest);
+}
+
+static void print_services(FILE *out)
+{
+	size_t count;
+	const struct service *all = services(&count);
+
+	fputs("  \"service\": {\"enum\": [", out);
+	for (size_t i = 0; i < count; i++) {
+		if (all[i].kind == SERVICE_REFUSED)
+			continue;
+		fputs(i > 0 ? ", " : "", out);
+		print_string(all[i].id, out);
+	}
+	fputs("]},\n", out);
+}
+
+/* "$comment" is the property that every map may have: maps whose keys are all rows need one more behind the comma. */
+static const char nothing_else[] = "\"$comment\": false";
+
+static const char zone_definition[] =
+	"  \"zone\": {\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"to\"], \"properties\": {\n"
+	"    \"name\": {\"description\": \"a domain and all below it\", \"anyOf\": [{\"$ref\": \"#/definitions/word\"}, {\"$ref\": "
+	"\"#/definitions/words\"}]},\n"
+	"    \"vpc-endpoints\": {\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"region\", \"services\"], "
+	"\"properties\": {\"region\": {\"$ref\": \"#/definitions/word\"}, \"services\": {\"type\": \"array\", \"minItems\": 1, "
+	"\"items\": {\"anyOf\": [{\"$ref\": \"#/definitions/service\"}, {\"$ref\": \"#/definitions/variable\"}]}}}},\n"
+	"    \"reverse\": {\"description\": \"a network\", \"$ref\": \"#/definitions/word\"},\n"
+	"    \"to\": {\"description\": \"endpoints in order, or local\", \"anyOf\": [{\"$ref\": \"#/definitions/word\"}, "
+	"{\"$ref\": \"#/definitions/words\"}]}},\n"
+	"    \"oneOf\": [{\"required\": [\"name\"]}, {\"required\": [\"vpc-endpoints\"]}, {\"required\": [\"reverse\"]}]}\n";
+
+static const char top_properties[] =
+	"\"listen\": {\"description\": \"where to answer\", \"$ref\": \"#/definitions/words\"},\n    "
+	"\"allow-from\": {\"description\": \"who may ask\", \"$ref\": \"#/definitions/words\"},\n    "
+	"\"inbound-endpoints\": {\"$ref\": \"#/definitions/endpoints\"},\n    "
+	"\"resolvers\": {\"$ref\": \"#/definitions/endpoints\"},\n    "
+	"\"local-upstreams\": {\"$ref\": \"#/definitions/addresses\"},\n    "
+	"\"zones\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/zone\"}},\n    "
+	"\"cache\": {\"$ref\": \"#/definitions/cache\"},\n    "
+	"\"tcp\": {\"$ref\": \"#/definitions/tcp\"},\n    "
+	"\"log\": {\"$ref\": \"#/definitions/log\"}\n";
+
+void config_print_schema(FILE *out)
+{
+	fputs("{\"$schema\": \"http://json-schema.org/draft-07/schema#\", \"title\": \"zones.conf of r53fwd\",\n"
+	      " \"definitions\": {\n"
+	      "  \"variable\": {\"type\": \"string\", \"pattern\": \"[$][{]\"},\n"
+	      "  \"word\": {\"type\": [\"string\", \"number\", \"boolean\"]},\n"
+	      "  \"words\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/definitions/word\"}},\n",
+	      out);
+	fprintf(out,
+		"  \"addresses\": {\"type\": \"array\", \"minItems\": 1, \"maxItems\": %d, \"items\": {\"anyOf\": ["
+		"{\"$ref\": \"#/definitions/word\"}, {\"type\": \"object\", \"additionalProperties\": false, \"required\": [\"ip\"], "
+		"\"properties\": {\"ip\": {\"$ref\": \"#/definitions/word\"}, \"port\": {\"$ref\": \"#/definitions/word\"}, "
+		"\"az\": {\"$ref\": \"#/definitions/word\"}}}]}},\n",
+		CONFIG_MAX_ADDRESSES);
+	print_services(out);
+	print_map("probe", SECTION_probe, nothing_else, out);
+	print_map("cache", SECTION_cache, nothing_else, out);
+	print_map("tcp", SECTION_tcp, nothing_else, out);
+	print_map("log", SECTION_log, nothing_else, out);
+	print_map("endpoint", SECTION_endpoint,
+		  "\"addresses\": {\"$ref\": \"#/definitions/addresses\"}, \"probe\": {\"$ref\": \"#/definitions/probe\"}", out);
+	fputs("  \"endpoints\": {\"type\": \"object\", \"additionalProperties\": {\"$ref\": \"#/definitions/endpoint\"}},\n", out);
+	fputs(zone_definition, out);
+	fputs(" },\n \"type\": \"object\", \"additionalProperties\": false, \"required\": [\"zones\"], \"properties\": {\n    ", out);
+	print_rows(SECTION_top, out);
+	fprintf(out, "%s }}\n", top_properties);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
+
+#include <unistd.h>
+
+#include "config/yaml.h"
+#include "load.h"
+
+/* The file of the contract with the users, without the keys that are yet to come. */
+static const char contract[] =
+	"listen: [127.0.0.1:53, \"[::1]:53\"]          # default; UDP and TCP on each\n"
+	"workers: auto\n"
+	"allow-from: [127.0.0.0/8, \"::1/128\", 10.0.0.0/8, 100.64.0.0/10, 172.16.0.0/12, 192.168.0.0/16, \"fc00::/7\", \"fe80::/10\"]\n"
+	"\n"
+	"inbound-endpoints:\n"
+	"  seoul:\n"
+	"    addresses:\n"
+	"      - {ip: 10.10.1.10, az: apne2-az1}     # or plain: 10.10.1.10\n"
+	"      - {ip: 10.10.2.10, az: apne2-az2}\n"
+	"      - {ip: 10.10.3.10, az: apne2-az3}\n"
+	"    port: 53\n"
+	"    transport: udp\n"
+	"    policy: spread\n"
+	"    prefer-az: apne2-az1\n"
+	"    max-qps: 10000\n"
+	"    source-ports: 512\n"
+	"    case-randomization: on\n"
+	"    hedge: auto\n"
+	"    hedge-budget: 10%\n"
+	"    probe: {interval: 2s, fall: 3, rise: 2}\n"
+	"  tokyo:\n"
+	"    addresses: [10.20.1.10, 10.20.2.10]\n"
+	"\n"
+	"resolvers:\n"
+	"  ad: {addresses: [192.168.10.10, 192.168.10.11], policy: ordered}\n"
+	"\n"
+	"zones:\n"
+	"  - {name: corp.example.internal, to: seoul}\n"
+	"  - {name: [a.internal, b.internal], to: [seoul, tokyo]}\n"
+	"  - {vpc-endpoints: {region: ap-northeast-2, services: [ssm, ssmmessages, ec2messages, s3, kms, sns, ecr.api, ecr.dkr]}, to: "
+	"seoul}\n"
+	"  - {reverse: 10.20.0.0/14, to: seoul}\n"
+	"  - {name: corp.local, to: ad}\n"
+	"  - {name: legacy.corp.example.internal, to: local}\n"
+	"  - {name: db.example.com, to: seoul}\n"
+	"\n"
+	"local-upstreams: [192.168.0.2, 192.168.0.3]\n"
+	"\n"
+	"cache:\n"
+	"  size: 64MiB\n"
+	"  min-ttl: 0s\n"
+	"  max-ttl: 1d\n"
+	"  negative-max-ttl: 60s\n"
+	"  prefetch: 10%\n"
+	"  serve-stale: 1d\n"
+	"  stale-after: 1.8s\n"
+	"\n"
+	"tcp: {idle: 10s, connections: 1000, per-client: 100}\n"
+	"log: {level: info, format: text, queries: off}\n";
+
+static void the_file_of_the_contract_loads(void **state)
+{
+	struct config *c = load_good(contract);
+
+	(void)state;
+	assert_int_equal(c->endpoint_count, 4);
+	assert_int_equal(c->zone_count, 3 + 10 + 4 + 3);
+	assert_int_equal(c->listen_count, 2);
+	assert_int_equal(c->allow_from_count, 8);
+	assert_false(c->listen_default);
+	assert_false(c->local_from_resolv);
+	config_free(c);
+}
+
+static void an_empty_list_of_zones_is_enough(void **state)
+{
+	struct config *c = load_good("zones: []\n");
+	char text[CIDR_TEXT_MAX], address[ADDR_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(c->zone_count, 0);
+	assert_int_equal(c->endpoint_count, 1);
+	assert_true(c->listen_default);
+	assert_int_equal(c->listen_count, 2);
+	assert_string_equal(addr_format(&c->listen[0], address), "127.0.0.1:53");
+	assert_string_equal(addr_format(&c->listen[1], address), "[::1]:53");
+	assert_int_equal(c->allow_from_count, 8);
+	assert_string_equal(cidr_format(&c->allow_from[3], text), "100.64.0.0/10");
+	assert_int_equal(c->top.workers, 0);
+	assert_int_equal(c->cache.size_bytes, 64 << 20);
+	assert_int_equal(c->cache.stale_after_us, 1800000);
+	assert_int_equal(c->cache.prefetch_pm, 100);
+	assert_int_equal(c->tcp.connections, 1000);
+	assert_int_equal(c->log.level, LOG_INFO);
+	config_free(c);
+}
+
+static void a_file_without_zones_is_an_error(void **state)
+{
+	(void)state;
+	expect_problems("", "z: the file is empty\n");
+	expect_problems("# nothing\n", "z: the file is empty\n");
+	expect_problems("---\n", "z: the file is empty\n");
+	expect_problems("workers: 2\n", "z: `zones` is missing; it may be an empty list: zones: []\n");
+	expect_problems("{}\n", "z: `zones` is missing; it may be an empty list: zones: []\n");
+	expect_problems("zones:\n", "z:1:7: `zones` must be a list, not nothing\n");
+}
+
+static void all_problems_are_reported_in_one_go(void **state)
+{
+	(void)state;
+	expect_problems("zones: [{name: a, to: b}]\nworkers: 0\nworker: 1\nlisten: []\n",
+			"z:1:23: no endpoint is called `b`\n"
+			"z:2:10: `workers` must be auto or a number from 1 to 64, not `0`\n"
+			"z:3:1: unknown key `worker` in the file (did you mean `workers`?)\n"
+			"z:4:9: `listen` must not be empty\n");
+}
+
+static void a_syntax_error_is_reported_alone(void **state)
+{
+	(void)state;
+	expect_problems("worker: 1\nzones: [\n", "z:3:1: not valid YAML: did not find expected node content (while parsing a flow node "
+						"that begins in line 3)\n");
+}
+
+static void listen_takes_addresses_each_once(void **state)
+{
+	static const char expected[] = "must be an address (IP, IP:PORT or [IP6]:PORT), not";
+	char text[512];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "z:2:21: `127.0.0.1:53` is given twice in `listen`\nz:2:37: %s `localhost`\nz:2:48: %s `1.2.3.4:0`\nz:2:59: %s a map\n", expected,
+		 expected, expected);
+	expect_problems("zones: []\nlisten: [127.0.0.1, \"127.0.0.1:53\", localhost, 1.2.3.4:0, {ip: 1.2.3.4}]\n", text);
+	expect_effective("zones: []\nlisten: [0.0.0.0, \"[::]\", \"127.0.0.1:5353\"]\n",
+			 "listen: [0.0.0.0:53, \"[::]:53\", 127.0.0.1:5353]\n");
+}
+
+static void allow_from_takes_networks(void **state)
+{
+	(void)state;
+	expect_problems("zones: []\nallow-from: []\n", "z:2:13: `allow-from` must not be empty\n");
+	expect_problems("zones: []\nallow-from: [10.0.0.1/8, 10.0.0.0/40, office, [a]]\n",
+			"z:2:14: `10.0.0.1/8` has host bits set (did you mean `10.0.0.0/8`?)\n"
+			"z:2:26: must be a network (IP/BITS) or an IP address, not `10.0.0.0/40`\n"
+			"z:2:39: must be a network (IP/BITS) or an IP address, not `office`\n"
+			"z:2:47: must be a network (IP/BITS) or an IP address, not a list\n");
+	expect_effective("zones: []\nallow-from: [192.0.2.7, \"2001:db8::1\", 0.0.0.0/0]\n",
+			 "allow-from: [192.0.2.7/32, \"2001:db8::1/128\", 0.0.0.0/0]\n");
+}
+
+static void ttls_must_leave_room_between_them(void **state)
+{
+	(void)state;
+	expect_problems("zones: []\ncache: {min-ttl: 10m, max-ttl: 5m}\n", "z:2:1: `min-ttl` is greater than `max-ttl`\n");
+	expect_effective("zones: []\ncache: {min-ttl: 5m, max-ttl: 5m}\n", "  min-ttl: 5m\n  max-ttl: 5m\n");
+}
+
+static void keys_of_later_work_are_not_taken_yet(void **state)
+{
+	(void)state;
+	expect_problems("zones: []\nhttp: 127.0.0.1:9553\ncontrol: /run/x.sock\ncache: {persist: /var/lib/x}\n",
+			"z:2:1: unknown key `http` in the file\n"
+			"z:3:1: unknown key `control` in the file\n"
+			"z:4:9: unknown key `persist` in `cache`\n");
+}
+
+static void the_environment_fills_in_values(void **state)
+{
+	(void)state;
+	setenv("R53FWD_TEST_ADDRESS", "192.0.2.53", 1);
+	expect_effective("zones: []\nlocal-upstreams: [\"${R53FWD_TEST_ADDRESS}:5353\"]\n", "local-upstreams: [192.0.2.53:5353]\n");
+}
+
+static void the_callers_listen_stands_for_the_files(void **state)
+{
+	char path[] = "/tmp/r53fwd-config-XXXXXX", text[ADDR_TEXT_MAX];
+	static const char file[] = "zones: []\nlisten: [127.0.0.1]\nlocal-upstreams: [127.0.0.1]\n";
+	struct diagnostics d;
+	struct addr listen;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(write(fd, file, strlen(file)), strlen(file));
+	close(fd);
+	assert_int_equal(addr_parse(&listen, "127.0.0.1:5300", 53), 0);
+	diagnostics_init(&d);
+	struct config *c = config_load_listening(path, &listen, 1, &d);
+	assert_non_null(c);
+	assert_int_equal(d.count, 0);
+	assert_int_equal(c->listen_count, 1);
+	assert_false(c->listen_default);
+	assert_string_equal(addr_format(&c->listen[0], text), "127.0.0.1:5300");
+	config_free(c);
+	/* The file alone would ask itself. */
+	assert_null(config_load(path, &d));
+	assert_int_equal(d.errors, 1);
+	assert_int_equal(d.rows[0].line, 3);
+	assert_int_equal(d.rows[0].column, 19);
+	diagnostics_deinit(&d);
+	unlink(path);
+}
+
+static void a_file_that_cannot_be_read_is_an_error_without_a_place(void **state)
+{
+	static const char *const pairs[][2] = {{"/nonexistent/zones.conf", "cannot be read: No such file or directory"},
+					       {"/tmp", "cannot be read: Is a directory"}};
+	struct diagnostics d;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		diagnostics_init(&d);
+		assert_null(config_load(pairs[i][0], &d));
+		assert_int_equal(d.count, 1);
+		assert_int_equal(d.rows[0].line, 0);
+		assert_string_equal(d.rows[0].sentence, pairs[i][1]);
+		diagnostics_deinit(&d);
+	}
+}
+
+static void a_huge_file_is_refused(void **state)
+{
+	char path[] = "/tmp/r53fwd-config-XXXXXX";
+	struct diagnostics d;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, YAML_MAX_BYTES + 1), 0);
+	close(fd);
+	diagnostics_init(&d);
+	assert_null(config_load(path, &d));
+	assert_int_equal(d.count, 1);
+	assert_string_equal(d.rows[0].sentence, "the file is larger than 16 MiB");
+	diagnostics_deinit(&d);
+	unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_file_of_the_contract_loads),
+		cmocka_unit_test(an_empty_list_of_zones_is_enough),
+		cmocka_unit_test(a_file_without_zones_is_an_error),
+		cmocka_unit_test(all_problems_are_reported_in_one_go),
+		cmocka_unit_test(a_syntax_error_is_reported_alone),
+		cmocka_unit_test(listen_takes_addresses_each_once),
+		cmocka_unit_test(allow_from_takes_networks),
+		cmocka_unit_test(ttls_must_leave_room_between_them),
+		cmocka_unit_test(keys_of_later_work_are_not_taken_yet),
+		cmocka_unit_test(the_environment_fills_in_values),
+		cmocka_unit_test(the_callers_listen_stands_for_the_files),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error_without_a_place),
+		cmocka_unit_test(a_huge_file_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
