@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_LISTEN_PRIVATE_H
+#define NET_LISTEN_PRIVATE_H
+/* What listen.c and the kinds of listeners share. */
+
+#include "net/listen.h"
+#include "net/loop_private.h"
+
+struct listen_ops {
+	uint8_t *(*room)(const struct reply_to *to, size_t *room);
+	void (*send)(const struct reply_to *to, size_t len);
+	void (*drop)(const struct reply_to *to);
+	void (*flush)(struct listener *l);
+	/* Hands up what the kernel holds, then takes nothing more in and starts to close. Replies may still come. */
+	void (*close)(struct listener *l);
+	/* The loop goes: closes whatever is open, at once. After close or without it. */
+	void (*cut)(struct listener *l);
+	/* Nothing is open any more, no handle is out. */
+	void (*free)(struct listener *l);
+};
+
+/* Each kind begins with this. */
+struct listener {
+	const struct listen_ops *ops;
+	struct loop *loop;
+	struct loop_guest guest;
+	listen_query_fn *fn;
+	void *arg;
+	uint64_t handles;    /* replies not yet sent or dropped */
+	uint32_t uv_handles; /* of libuv's, not yet closed */
+	int fd;
+	enum listen_kind kind;
+	bool handing_up; /* inside fn */
+	bool closing;    /* the owner has forgotten us: replies leave as they come */
+	struct addr addr;
+	struct listener_counts counts;
+};
+
+/* `common` is copied, its descriptor taken over. NULL without memory, or when the system refuses: then fd is still the caller's. */
+NODISCARD struct listener *listen_udp_new(const struct listener *common);
+NODISCARD struct listener *listen_tcp_new(const struct listener *common, struct listen_limits *limits);
+
+/* Frees a closing listener once nothing holds it any more. */
+void listen_release(struct listener *l);
+
+/* Hands a query up. */
+static inline void listen_hand_up(struct listener *l, const struct reply_to *to, const uint8_t *query, size_t len)
+{
+	l->handles++;
+	l->counts.received++;
+	l->handing_up = true;
+	l->fn(l->arg, to, query, len);
+	l->handing_up = false;
+}
+
+enum limits_verdict { LIMITS_ENTERED, LIMITS_FULL, LIMITS_CLIENT_FULL };
+
+/* A connection comes and goes. Any thread. */
+NODISCARD enum limits_verdict listen_limits_enter(struct listen_limits *l, const struct addr *client);
+void listen_limits_leave(struct listen_limits *l, const struct addr *client);
+uint64_t listen_limits_idle_us(struct listen_limits *l);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NET_UDP_SOCKET_H
+#define NET_UDP_SOCKET_H
+/* The system's side of asking over UDP: a socket that hears one upstream only, and what the network said of its
+ * datagrams. */
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/addr.h"
+#include "base/random.h"
+#include "wire/question.h"
+
+/* A non-blocking socket, bound to a random port and connected to `upstream`, so that the kernel drops whatever has
+ * another source. ICMP errors go to its error queue. Returns the descriptor or -errno. */
+NODISCARD int udp_socket_open(const struct addr *upstream, struct random *random);
+
+/* What the error queue holds next. */
+struct udp_socket_error {
+	int error;   /* errno; 0 when it says nothing of reachability */
+	bool has_id; /* enough of the datagram was quoted to know its id */
+	uint16_t id;
+};
+
+/* Takes one error off the queue; false when it is empty. */
+bool udp_socket_take_error(int fd, struct udp_socket_error *e);
+
+/* 64 queries leave in one call, 32 answers are read in one; no answer of more than 4 KiB is expected, for 1232 bytes
+ * are asked for. One for a thread: 150 KiB, touched as far as batches grow. */
+enum { UDP_OUT_BATCH = 64, UDP_IN_BATCH = 32, UDP_IN_BYTES = 4096 };
+
+struct udp_buffers {
+	struct mmsghdr out[UDP_OUT_BATCH], in[UDP_IN_BATCH]; /* each points to its bytes below */
+	struct iovec out_at[UDP_OUT_BATCH], in_at[UDP_IN_BATCH];
+	uint8_t out_bytes[UDP_OUT_BATCH][QUESTION_UPSTREAM_MAX];
+	uint8_t in_bytes[UDP_IN_BATCH][UDP_IN_BYTES];
+};
+
+/* Points the messages to their bytes; once. */
+void udp_buffers_init(struct udp_buffers *b);
+
+#endif

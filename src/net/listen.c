@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all listeners have in common: how sockets are bound, how many TCP connections there may be, and when a listener may go.
+ *
+ * The numbers: 4 MiB of socket buffer hold some 5,000 small queries (the kernel charges at least 768 bytes for each), what a busy
+ * server may miss while it is off the CPU for 20 ms. A backlog of 1024 is what connects in a burst after an outage. */
+#include "net/listen_private.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+enum { SOCKET_BUFFER_BYTES = 4 << 20, CLIENT_BUCKETS = 1024 };
+
+/* Until listen_limits_set: the defaults of zones.conf. */
+enum { DEFAULT_IDLE_US = 10 * US_PER_S, DEFAULT_CONNECTIONS = 1000, DEFAULT_PER_CLIENT = 100 };
+
+/* ---- limits ---- */
+
+/* Who counts as one client: an IPv4 address, or an IPv6 network of 64 bits, for that is what one host may choose from. */
+struct client_key {
+	uint8_t bytes[8];
+	uint64_t family;
+};
+
+struct client {
+	struct client *next;
+	struct client_key key;
+	uint32_t connections;
+};
+
+struct listen_limits {
+	_Atomic uint64_t idle_us;
+	pthread_mutex_t lock; /* for all below; taken where connections come and go, never per query */
+	uint32_t connections_limit, per_client_limit;
+	uint32_t connections;
+	struct hash_key hash;
+	struct client *buckets[CLIENT_BUCKETS];
+};
+
+struct listen_limits *listen_limits_new(void)
+{
+	struct listen_limits *l = calloc(1, sizeof(*l));
+	if (!l)
+		return NULL;
+	if (pthread_mutex_init(&l->lock, NULL) != 0) {
+		free(l);
+		return NULL;
+	}
+	hash_key_init(&l->hash);
+	listen_limits_set(l, DEFAULT_IDLE_US, DEFAULT_CONNECTIONS, DEFAULT_PER_CLIENT);
+	return l;
+}
+
+void listen_limits_free(struct listen_limits *l)
+{
+	if (!l)
+		return;
+	ASSERT(l->connections == 0);
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
+void listen_limits_set(struct listen_limits *l, uint64_t idle_us, uint32_t connections, uint32_t per_client)
+{
+	ASSERT(idle_us > 0);
+	atomic_store_explicit(&l->idle_us, idle_us, memory_order_relaxed);
+	pthread_mutex_lock(&l->lock);
+	l->connections_limit = connections;
+	l->per_client_limit = per_client;
+	pthread_mutex_unlock(&l->lock);
+}
+
+uint64_t listen_limits_idle_us(struct listen_limits *l)
+{
+	return atomic_load_explicit(&l->idle_us, memory_order_relaxed);
+}
+
+static struct client_key client_key(const struct addr *a)
+{
+	struct client_key key = {.family = a->sa.sa_family};
+	if (a->sa.sa_family == AF_INET6)
+		memcpy(key.bytes, &a->in6.sin6_addr, 8);
+	else
+		memcpy(key.bytes, &a->in.sin_addr, 4);
+	return key;
+}
+
+/* Where the client hangs, or would. */
+static struct client **find_client(struct listen_limits *l, const struct client_key *key)
+{
+	struct client **at = &l->buckets[hash_bytes(&l->hash, key, sizeof(*key)) % CLIENT_BUCKETS];
+	while (*at && memcmp(&(*at)->key, key, sizeof(*key)) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static enum limits_verdict enter_locked(struct listen_limits *l, const struct client_key *key)
+{
+	struct client **at = find_client(l, key);
+	/* The client's own limit first: who is above it must not cost others their connections. */
+	if ((*at ? (*at)->connections : 0) >= l->per_client_limit)
+		return LIMITS_CLIENT_FULL;
+	if (l->connections >= l->connections_limit)
+		return LIMITS_FULL;
+	if (!*at) {
+		*at = calloc(1, sizeof(**at));
+		if (!*at)
+			return LIMITS_CLIENT_FULL;
+		(*at)->key = *key;
+	}
+	(*at)->connections++;
+	l->connections++;
+	return LIMITS_ENTERED;
+}
+
+enum limits_verdict listen_limits_enter(struct listen_limits *l, const struct addr *client)
+{
+	struct client_key key = client_key(client);
+	pthread_mutex_lock(&l->lock);
+	enum limits_verdict verdict = enter_locked(l, &key);
+	pthread_mutex_unlock(&l->lock);
+	return verdict;
+}
+
+void listen_limits_leave(struct listen_limits *l, const struct addr *client)
+{
+	struct client_key key = client_key(client);
+	pthread_mutex_lock(&l->lock);
+	struct client **at = find_client(l, &key), *gone = *at;
+	ASSERT(gone);
+	l->connections--;
+	if (--gone->connections == 0) {
+		*at = gone->next;
+		free(gone);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- sockets ---- */
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+/* As root the limit of the system may be passed; else what it allows is what we get, and no error. */
+static void enlarge_buffers(int fd)
+{
+	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES) < 0)
+		(void)set_int(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER_BYTES);
+	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER_BYTES) < 0)
+		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER_BYTES);
+}
+
+static int set_udp_options(int fd, const struct addr *a)
+{
+	bool v4 = a->sa.sa_family == AF_INET;
+	enlarge_buffers(fd);
+	/* Replies are smaller than any path's MTU has to be: whoever claims a smaller one wants them in fragments. */
+	int r = v4 ? set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT)
+		   : set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+	/* A socket with an address of its own replies from there anyway, and its datagrams cost less without. */
+	if (r == 0 && addr_is_any(a))
+		r = v4 ? set_int(fd, IPPROTO_IP, IP_PKTINFO, 1) : set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	return r;
+}
+
+static int bind_socket(int fd, const struct addr *a, enum listen_kind kind, bool join)
+{
+	int r = 0;
+	if (a->sa.sa_family == AF_INET6)
+		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (r == 0)
+		r = kind == LISTEN_UDP ? set_udp_options(fd, a) : set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r == 0 && join)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r == 0 && bind(fd, &a->sa, addr_len(a)) < 0)
+		r = -errno;
+	if (r == 0 && !join)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	return r;
+}
+
+int listen_open(const struct addr *a, enum listen_kind kind, bool join)
+{
+	int type = kind == LISTEN_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(a->sa.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int r = bind_socket(fd, a, kind, join);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* ---- listeners ---- */
+
+static void evict(struct loop_guest *g)
+{
+	struct listener *l = CONTAINER_OF(g, struct listener, guest);
+	l->closing = true;
+	l->ops->cut(l);
+	listen_release(l);
+}
+
+struct listener *listener_new(struct loop *loop, enum listen_kind kind, int fd, struct listen_limits *limits, listen_query_fn *fn,
+			      void *arg)
+{
+	struct listener common = {.loop = loop, .fn = fn, .arg = arg, .fd = fd, .kind = kind};
+	struct listener *l = NULL;
+	socklen_t len = sizeof(common.addr);
+	if (getsockname(fd, &common.addr.sa, &len) == 0)
+		l = kind == LISTEN_UDP ? listen_udp_new(&common) : listen_tcp_new(&common, limits);
+	if (!l) {
+		close(fd);
+		return NULL;
+	}
+	loop_guest_add(loop, &l->guest, evict);
+	return l;
+}
+
+const struct addr *listener_addr(const struct listener *l)
+{
+	return &l->addr;
+}
+
+enum listen_kind listener_kind(const struct listener *l)
+{
+	return l->kind;
+}
+
+void listen_release(struct listener *l)
+{
+	if (!l->closing || l->handles > 0 || l->uv_handles > 0)
+		return;
+	list_remove(&l->guest.link);
+	l->ops->free(l);
+}
+
+void listener_close(struct listener *l)
+{
+	ASSERT(!l->closing && !l->handing_up);
+	l->ops->close(l);
+	l->ops->flush(l);
+	l->closing = true;
+	listen_release(l);
+}
+
+/* A handle is used. Nobody calls flush for a listener that was closed. */
+static void end_handle(struct listener *l)
+{
+	ASSERT(l->handles > 0);
+	l->handles--;
+	if (UNLIKELY(l->closing)) {
+		l->ops->flush(l);
+		listen_release(l);
+	}
+}
+
+uint8_t *listener_room(const struct reply_to *to, size_t *room)
+{
+	return to->listener->ops->room(to, room);
+}
+
+void listener_send(const struct reply_to *to, size_t len)
+{
+	struct listener *l = to->listener;
+	l->ops->send(to, len);
+	end_handle(l);
+}
+
+void listener_drop(const struct reply_to *to)
+{
+	struct listener *l = to->listener;
+	l->ops->drop(to);
+	end_handle(l);
+}
+
+void listener_flush(struct listener *l)
+{
+	l->ops->flush(l);
+}
+
+void listener_counts(const struct listener *l, struct listener_counts *out)
+{
+	*out = l->counts;
+}

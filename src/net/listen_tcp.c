@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TCP from clients: pipelined questions, answered in the order in which answers come (RFC 7766 section 7).
+ *
+ * The life of a connection: accepted, if the limits allow → its bytes become queries, which go up → replies are collected → one write
+ * per turn, at flush → the client is done, idle or slow: closed. Its slot's generation moves on, so that replies still on their
+ * way find nobody.
+ * Its two states are two lists, each in the order of last progress: *quiet*, when nothing is owed, and *busy*. A whole question and bytes
+ * that left are progress; a part of a question is not.
+ * How it can fail: a reset, a length that is no DNS, or no memory end one connection. Without descriptors, accepting rests.
+ *
+ * The numbers: 16 KiB per read are some 400 small questions for one system call, and the most that a client can leave unlooked at in our
+ * memory when it asks faster than it is answered; the rest waits in the kernel and, once its window is full, at the client. 32 accepts a
+ * turn keep UDP waiting for less than 1 ms. */
+#include "net/listen_private.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "net/stream_private.h"
+
+enum { IN_BYTES = 16 << 10 };
+enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 32, FIRST_SLOTS = 16, READS_AT_CLOSE = 16 };
+enum { ACCEPT_REST_US = 100 * US_PER_MS };
+
+/* The timer looks at least this often, so that a shorter idle time from a reload is soon in force. */
+enum { LOOK_US = 5 * US_PER_S };
+
+#define NO_SLOT UINT32_MAX
+
+struct connection {
+	uv_poll_t poll;
+	struct listen_tcp *tcp;
+	struct list by_progress; /* quiet or busy */
+	struct list flush, resume;
+	struct addr client;
+	uint64_t progress_us;
+	int watched; /* events of libuv */
+	uint32_t slot;
+	uint32_t unanswered;
+	struct stream stream;
+	bool busy;
+	bool progressed; /* since the last settle */
+	bool broken;     /* without memory for what it sent or gets */
+	bool closed;
+};
+
+struct slot {
+	struct connection *connection; /* NULL: free */
+	uint32_t generation;
+	uint32_t next_free;
+};
+
+struct listen_tcp {
+	struct listener base;
+	struct listen_limits *limits;
+	uv_poll_t poll;
+	uv_idle_t resume_soon; /* active while `resume` has connections: they are read on without waiting for their socket */
+	struct loop_timer *timer;
+	bool timer_set;
+	bool resting;  /* accepting waits for descriptors */
+	bool draining; /* inside listener_close */
+	struct list quiet, busy, flush, resume;
+	struct slot *slots;
+	uint32_t slot_count, free_slot;
+	uint64_t accept_again_us;
+	uint8_t in[IN_BYTES];
+	uint8_t room[DNS_MESSAGE_MAX];
+};
+
+static void settle(struct connection *c);
+
+static struct listen_tcp *tcp_of(struct listener *l)
+{
+	return CONTAINER_OF(l, struct listen_tcp, base);
+}
+
+static uint64_t now_of(const struct listen_tcp *t)
+{
+	return loop_now_us(t->base.loop);
+}
+
+/* ---- slots ---- */
+
+static bool grow_slots(struct listen_tcp *t)
+{
+	uint32_t count = t->slot_count ? t->slot_count * 2 : FIRST_SLOTS;
+	struct slot *slots = realloc(t->slots, count * sizeof(*slots));
+	if (!slots)
+		return false;
+	for (uint32_t i = t->slot_count; i < count; i++)
+		slots[i] = (struct slot){.next_free = i + 1 < count ? i + 1 : NO_SLOT};
+	t->free_slot = t->slot_count;
+	t->slots = slots;
+	t->slot_count = count;
+	return true;
+}
+
+static bool take_slot(struct connection *c)
+{
+	struct listen_tcp *t = c->tcp;
+	if (t->free_slot == NO_SLOT && !grow_slots(t))
+		return false;
+	c->slot = t->free_slot;
+	t->free_slot = t->slots[c->slot].next_free;
+	t->slots[c->slot].connection = c;
+	return true;
+}
+
+static void give_slot(struct connection *c)
+{
+	struct slot *s = &c->tcp->slots[c->slot];
+	s->connection = NULL;
+	s->generation++;
+	s->next_free = c->tcp->free_slot;
+	c->tcp->free_slot = c->slot;
+}
+
+/* Whom a reply is for; NULL when gone. */
+static struct connection *find_connection(const struct reply_to *to)
+{
+	const struct slot *s = &tcp_of(to->listener)->slots[to->tcp.slot];
+	return s->generation == to->tcp.generation ? s->connection : NULL;
+}
+
+/* ---- the end of a connection ---- */
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+	struct connection *c = CONTAINER_OF(handle, struct connection, poll);
+	struct listener *l = &c->tcp->base;
+	stream_deinit(&c->stream);
+	free(c);
+	l->uv_handles--;
+	listen_release(l);
+}
+
+/* Memory stays until libuv lets go: a query that is being handed up may lie in it. */
+static void close_connection(struct connection *c)
+{
+	struct listen_tcp *t = c->tcp;
+	if (c->closed)
+		return;
+	c->closed = true;
+	give_slot(c);
+	list_remove(&c->by_progress);
+	list_remove(&c->flush);
+	list_remove(&c->resume);
+	listen_limits_leave(t->limits, &c->client);
+	t->base.counts.connections--;
+	uv_close((uv_handle_t *)&c->poll, on_connection_closed);
+	close(c->stream.fd);
+}
+
+/* ---- idle connections ---- */
+
+static uint64_t deadline_us(const struct list *head, uint64_t idle_us)
+{
+	if (list_empty(head))
+		return UINT64_MAX;
+	return CONTAINER_OF(head->next, struct connection, by_progress)->progress_us + idle_us;
+}
+
+static void set_timer(struct listen_tcp *t)
+{
+	uint64_t idle_us = listen_limits_idle_us(t->limits);
+	uint64_t next_us = MIN(deadline_us(&t->quiet, idle_us), deadline_us(&t->busy, idle_us));
+	if (next_us != UINT64_MAX)
+		next_us = MIN(next_us, now_of(t) + LOOK_US);
+	if (t->resting)
+		next_us = MIN(next_us, t->accept_again_us);
+	t->timer_set = next_us != UINT64_MAX;
+	loop_timer_set(t->timer, next_us);
+}
+
+/* Something is owed to the client. */
+static bool is_busy(const struct connection *c)
+{
+	return c->unanswered > 0 || c->stream.out_len > 0;
+}
+
+static void mark_progress(struct connection *c)
+{
+	struct listen_tcp *t = c->tcp;
+	c->progressed = false;
+	c->busy = is_busy(c);
+	c->progress_us = now_of(t);
+	list_remove(&c->by_progress);
+	list_append(c->busy ? &t->busy : &t->quiet, &c->by_progress);
+	/* Deadlines only move away: a timer that is set comes early enough. */
+	if (!t->timer_set)
+		set_timer(t);
+}
+
+static void close_idle(struct listen_tcp *t)
+{
+	uint64_t idle_us = listen_limits_idle_us(t->limits), now_us = now_of(t);
+	while (deadline_us(&t->quiet, idle_us) <= now_us)
+		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+	while (deadline_us(&t->busy, idle_us) <= now_us) {
+		struct connection *c = CONTAINER_OF(t->busy.next, struct connection, by_progress);
+		/* Who waits for answers does not idle; who does not take them does. */
+		if (c->stream.out_len > 0)
+			close_connection(c);
+		else
+			mark_progress(c);
+	}
+}
+
+/* ---- out ---- */
+
+static void write_out(struct connection *c)
+{
+	int n = stream_write(&c->stream);
+	if (n < 0)
+		close_connection(c);
+	else if (n > 0)
+		c->progressed = true;
+}
+
+static void mark_flush(struct connection *c)
+{
+	if (list_empty(&c->flush))
+		list_append(&c->tcp->flush, &c->flush);
+}
+
+static uint8_t *tcp_room(const struct reply_to *to, size_t *room)
+{
+	*room = DNS_MESSAGE_MAX;
+	return tcp_of(to->listener)->room;
+}
+
+static void tcp_send(const struct reply_to *to, size_t len)
+{
+	struct listen_tcp *t = tcp_of(to->listener);
+	struct connection *c = find_connection(to);
+	ASSERT(len <= DNS_MESSAGE_MAX);
+	if (!c)
+		return;
+	c->unanswered--;
+	t->base.counts.sent++;
+	if (!stream_append(&c->stream, t->room, len))
+		c->broken = true;
+	mark_flush(c);
+}
+
+static void tcp_drop(const struct reply_to *to)
+{
+	struct connection *c = find_connection(to);
+	if (!c)
+		return;
+	c->unanswered--;
+	mark_flush(c);
+}
+
+static void tcp_flush(struct listener *l)
+{
+	struct listen_tcp *t = tcp_of(l);
+	for (struct list *link; (link = list_take_first(&t->flush)) != NULL;) {
+		struct connection *c = CONTAINER_OF(link, struct connection, flush);
+		if (c->stream.out_len > 0 && !c->stream.blocked)
+			write_out(c);
+		settle(c);
+	}
+}
+
+/* ---- in ---- */
+
+/* When the listener closes, only memory counts. */
+static bool is_paused(struct connection *c)
+{
+	return stream_is_paused(&c->stream, c->tcp->draining ? 0 : c->unanswered);
+}
+
+static void hand_up(struct connection *c, const uint8_t *query, size_t len)
+{
+	struct listener *l = &c->tcp->base;
+	struct reply_to to = {
+		.listener = l,
+		.client = c->client,
+		.tcp = {.slot = c->slot, .generation = c->tcp->slots[c->slot].generation},
+	};
+	c->unanswered++;
+	c->progressed = true;
+	listen_hand_up(l, &to, query, len);
+}
+
+static void hand_up_all(struct connection *c)
+{
+	const uint8_t *query;
+	size_t len;
+	while (!c->closed && !is_paused(c) && stream_next(&c->stream, &query, &len))
+		hand_up(c, query, len);
+	if (!c->closed && !stream_keep(&c->stream))
+		c->broken = true;
+}
+
+/* Whether there was something. */
+static bool read_in(struct connection *c)
+{
+	int n = stream_read(&c->stream, c->tcp->in, IN_BYTES);
+	if (n > 0)
+		hand_up_all(c);
+	else if (n < 0 && n != -EAGAIN && n != -EINTR)
+		close_connection(c);
+	return n > 0;
+}
+
+static void on_event(uv_poll_t *handle, int status, int events)
+{
+	struct connection *c = CONTAINER_OF(handle, struct connection, poll);
+	/* An error of the socket: nobody is there to answer to. */
+	if (status < 0) {
+		close_connection(c);
+		return;
+	}
+	if (events & UV_WRITABLE)
+		write_out(c);
+	if (!c->closed && (events & UV_READABLE))
+		(void)read_in(c);
+	settle(c);
+}
+
+static void on_resume(uv_idle_t *handle)
+{
+	struct listen_tcp *t = CONTAINER_OF(handle, struct listen_tcp, resume_soon);
+	/* Whoever is put on the list meanwhile waits for the next turn: one client must not keep all others waiting. */
+	struct list now;
+	list_init(&now);
+	for (struct list *link; (link = list_take_first(&t->resume)) != NULL;)
+		list_append(&now, link);
+	uv_idle_stop(&t->resume_soon);
+	for (struct list *link; (link = list_take_first(&now)) != NULL;) {
+		struct connection *c = CONTAINER_OF(link, struct connection, resume);
+		hand_up_all(c);
+		settle(c);
+	}
+}
+
+static void watch(struct connection *c, int events)
+{
+	if (events == c->watched)
+		return;
+	c->watched = events;
+	if (events == 0)
+		uv_poll_stop(&c->poll);
+	else
+		ASSERT(uv_poll_start(&c->poll, events, on_event) == 0);
+}
+
+/* After anything that happened to a connection: is it over, what does it wait for, on which list does it belong? */
+static void settle(struct connection *c)
+{
+	struct listen_tcp *t = c->tcp;
+	if (c->closed)
+		return;
+	const struct stream *s = &c->stream;
+	if (c->broken || (s->ended && !is_busy(c) && s->len == 0)) {
+		close_connection(c);
+		return;
+	}
+	bool read_on = !is_paused(c);
+	watch(c, (s->blocked ? UV_WRITABLE : 0) | (read_on && s->len == 0 && !s->ended ? UV_READABLE : 0));
+	if (read_on && s->len > 0 && list_empty(&c->resume)) {
+		list_append(&t->resume, &c->resume);
+		ASSERT(uv_idle_start(&t->resume_soon, on_resume) == 0);
+	}
+	if (c->progressed || is_busy(c) != c->busy)
+		mark_progress(c);
+}
+
+/* ---- accepting ---- */
+
+/* At the limit of all the longest idle one of ours makes room; if we have none, it is the newcomer who goes. */
+static bool admit(struct listen_tcp *t, const struct addr *client)
+{
+	enum limits_verdict verdict = listen_limits_enter(t->limits, client);
+	if (verdict == LIMITS_FULL && !list_empty(&t->quiet)) {
+		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+		verdict = listen_limits_enter(t->limits, client);
+	}
+	return verdict == LIMITS_ENTERED;
+}
+
+/* Takes over `fd`, unless there is no memory. */
+static struct connection *new_connection(struct listen_tcp *t, int fd, const struct addr *client)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->tcp = t;
+	c->client = *client;
+	stream_init(&c->stream, fd);
+	list_init(&c->by_progress);
+	list_init(&c->flush);
+	list_init(&c->resume);
+	if (!take_slot(c)) {
+		free(c);
+		return NULL;
+	}
+	if (uv_poll_init(loop_uv(t->base.loop), &c->poll, fd) != 0) {
+		give_slot(c);
+		free(c);
+		return NULL;
+	}
+	t->base.uv_handles++;
+	return c;
+}
+
+static void take_connection(struct listen_tcp *t, int fd, const struct addr *client)
+{
+	int on = 1;
+	if (!admit(t, client)) {
+		t->base.counts.refused++;
+		close(fd);
+		return;
+	}
+	/* Replies are written whole, once a turn: to wait for more would only cost time. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	struct connection *c = new_connection(t, fd, client);
+	if (!c) {
+		listen_limits_leave(t->limits, client);
+		t->base.counts.refused++;
+		close(fd);
+		return;
+	}
+	t->base.counts.accepted++;
+	t->base.counts.connections++;
+	c->progressed = true;
+	settle(c);
+}
+
+static void rest(struct listen_tcp *t)
+{
+	t->resting = true;
+	t->accept_again_us = now_of(t) + ACCEPT_REST_US;
+	uv_poll_stop(&t->poll);
+	set_timer(t);
+}
+
+/* Whether there may be more. */
+static bool accept_one(struct listen_tcp *t)
+{
+	struct addr client = {0};
+	socklen_t len = sizeof(client);
+	int fd = accept4(t->base.fd, &client.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		take_connection(t, fd, &client);
+		return true;
+	}
+	if (errno == EAGAIN)
+		return false;
+	/* Out of descriptors or memory, the connection stays in the queue: asking again at once would spin. */
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		rest(t);
+		return false;
+	}
+	/* Anything else happened to that one connection (accept(2)). */
+	return true;
+}
+
+static void on_acceptable(uv_poll_t *handle, int status, int events)
+{
+	struct listen_tcp *t = CONTAINER_OF(handle, struct listen_tcp, poll);
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(t); i++)
+		continue;
+	if (status < 0 && !t->resting)
+		ASSERT(uv_poll_start(&t->poll, UV_READABLE, on_acceptable) == 0);
+}
+
+static void on_timer(void *arg)
+{
+	struct listen_tcp *t = arg;
+	if (t->resting && now_of(t) >= t->accept_again_us) {
+		t->resting = false;
+		ASSERT(uv_poll_start(&t->poll, UV_READABLE, on_acceptable) == 0);
+	}
+	close_idle(t);
+	set_timer(t);
+}
+
+/* ---- open and close ---- */
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+	struct listen_tcp *t = CONTAINER_OF(handle, struct listen_tcp, poll);
+	t->base.uv_handles--;
+	listen_release(&t->base);
+}
+
+static void on_idle_closed(uv_handle_t *handle)
+{
+	struct listen_tcp *t = CONTAINER_OF(handle, struct listen_tcp, resume_soon);
+	t->base.uv_handles--;
+	listen_release(&t->base);
+}
+
+/* No connection comes in any more. */
+static void stop_accepting(struct listen_tcp *t)
+{
+	if (t->base.fd < 0)
+		return;
+	t->resting = false;
+	uv_close((uv_handle_t *)&t->poll, on_poll_closed);
+	uv_close((uv_handle_t *)&t->resume_soon, on_idle_closed);
+	close(t->base.fd);
+	t->base.fd = -1;
+}
+
+/* What has arrived from this client and was not handed up yet. */
+static void drain(struct connection *c)
+{
+	bool more = !c->stream.ended;
+	if (c->stream.len > 0)
+		hand_up_all(c);
+	for (int i = 0; i < READS_AT_CLOSE && more; i++)
+		more = !c->closed && c->stream.len == 0 && !is_paused(c) && read_in(c);
+	if (c->closed)
+		return;
+	stream_forget(&c->stream);
+	c->stream.ended = true;
+	mark_flush(c);
+}
+
+static void tcp_close(struct listener *l)
+{
+	struct listen_tcp *t = tcp_of(l);
+	t->draining = true;
+	for (int i = 0; i < BACKLOG && accept_one(t); i++)
+		continue;
+	for (uint32_t i = 0; i < t->slot_count; i++) {
+		if (t->slots[i].connection)
+			drain(t->slots[i].connection);
+	}
+	t->draining = false;
+	stop_accepting(t);
+}
+
+static void tcp_cut(struct listener *l)
+{
+	struct listen_tcp *t = tcp_of(l);
+	while (!list_empty(&t->quiet))
+		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+	while (!list_empty(&t->busy))
+		close_connection(CONTAINER_OF(t->busy.next, struct connection, by_progress));
+	stop_accepting(t);
+	loop_timer_close(t->timer);
+	t->timer = NULL;
+}
+
+static void tcp_free(struct listener *l)
+{
+	struct listen_tcp *t = tcp_of(l);
+	loop_timer_close(t->timer);
+	free(t->slots);
+	free(t);
+}
+
+static const struct listen_ops ops = {
+	.room = tcp_room,
+	.send = tcp_send,
+	.drop = tcp_drop,
+	.flush = tcp_flush,
+	.close = tcp_close,
+	.cut = tcp_cut,
+	.free = tcp_free,
+};
+
+struct listener *listen_tcp_new(const struct listener *common, struct listen_limits *limits)
+{
+	struct uv_loop_s *uv = loop_uv(common->loop);
+	struct listen_tcp *t = calloc(1, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->base = *common;
+	t->base.ops = &ops;
+	t->limits = limits;
+	t->free_slot = NO_SLOT;
+	list_init(&t->quiet);
+	list_init(&t->busy);
+	list_init(&t->flush);
+	list_init(&t->resume);
+	t->timer = loop_timer_new(common->loop, on_timer, t);
+	if (!t->timer || listen(common->fd, BACKLOG) < 0 || uv_poll_init(uv, &t->poll, common->fd) != 0) {
+		loop_timer_close(t->timer);
+		free(t);
+		return NULL;
+	}
+	ASSERT(uv_idle_init(uv, &t->resume_soon) == 0);
+	t->base.uv_handles = 2;
+	ASSERT(uv_poll_start(&t->poll, UV_READABLE, on_acceptable) == 0);
+	return &t->base;
+}

@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serving.h"
+
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+enum { FRAME_BYTES = 2 + QUERY_BYTES, LONG = 65535, IDLE_US = 150 * US_PER_MS };
+
+static void write_frame(uint8_t frame[FRAME_BYTES], uint16_t id)
+{
+	dns_put16(frame, QUERY_BYTES);
+	write_query(frame + 2, id);
+}
+
+/* Sends `count` queries in one piece, ids from `first`. */
+static void ask(int fd, uint16_t first, uint16_t count)
+{
+	uint8_t frames[KEPT_MAX][FRAME_BYTES];
+	for (uint16_t i = 0; i < count; i++)
+		write_frame(frames[i], (uint16_t)(first + i));
+	assert_int_equal(send(fd, frames, (size_t)count * FRAME_BYTES, MSG_NOSIGNAL), count * FRAME_BYTES);
+}
+
+static uint16_t hear(int fd)
+{
+	uint8_t frame[FRAME_BYTES];
+	assert_int_equal(recv(fd, frame, sizeof(frame), MSG_WAITALL), sizeof(frame));
+	assert_int_equal(dns_get16(frame), QUERY_BYTES);
+	assert_int_equal(frame[4], 0x80);
+	return dns_id(frame + 2);
+}
+
+/* The server has closed: no byte is left, and none will come. */
+static bool is_closed(int fd)
+{
+	uint8_t byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+	assert_true(n <= 0);
+	return n == 0 || errno == ECONNRESET;
+}
+
+static bool none_connected(struct serving *s)
+{
+	return connections(s) == 0;
+}
+
+static bool all_accepted(struct serving *s)
+{
+	return COUNT(s, accepted) + COUNT(s, refused) >= s->want;
+}
+
+static struct serving *serve_tcp(void)
+{
+	struct serving *s = serving_new();
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	return s;
+}
+
+static int connect_one(struct serving *s)
+{
+	int client = client_to(s->listeners[0], NULL);
+	s->want = COUNT(s, accepted) + COUNT(s, refused) + 1;
+	serve_until(s, all_accepted);
+	return client;
+}
+
+/* ---- in and out ---- */
+
+static void query_in_single_bytes_is_one_query(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s), on = 1;
+	uint8_t frame[FRAME_BYTES];
+	(void)state;
+	assert_int_equal(setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
+	write_frame(frame, 77);
+	for (size_t i = 0; i < sizeof(frame); i++) {
+		assert_int_equal(s->received, 0);
+		assert_int_equal(send(client, frame + i, 1, 0), 1);
+		serve_ms(s, 1);
+	}
+	assert_int_equal(s->received, 1);
+	assert_int_equal(hear(client), 77);
+	close(client);
+	serving_free(s);
+}
+
+static void replies_come_in_the_order_of_answers(void **state)
+{
+	enum { QUERIES = 150 };
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	(void)state;
+	s->keep = true;
+	ask(client, 0, QUERIES);
+	s->want = LISTEN_TCP_PIPELINE;
+	serve_until(s, all_received);
+	serve_ms(s, 5);
+	/* What is above the limit waits until half of it is answered. */
+	assert_int_equal(s->received, LISTEN_TCP_PIPELINE);
+	for (size_t i = LISTEN_TCP_PIPELINE; i-- > 0;)
+		reply_kept(s, i);
+	s->want = QUERIES;
+	serve_until(s, all_received);
+	for (size_t i = QUERIES; i-- > LISTEN_TCP_PIPELINE;)
+		reply_kept(s, i);
+	listener_flush(s->listeners[0]);
+	for (uint16_t i = LISTEN_TCP_PIPELINE; i-- > 0;)
+		assert_int_equal(hear(client), i);
+	for (uint16_t i = QUERIES; i-- > LISTEN_TCP_PIPELINE;)
+		assert_int_equal(hear(client), i);
+	assert_false(is_closed(client));
+	close(client);
+	serving_free(s);
+}
+
+static void paused_client_sends_on_and_is_read_later(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	(void)state;
+	s->keep = true;
+	ask(client, 0, LISTEN_TCP_PIPELINE);
+	s->want = LISTEN_TCP_PIPELINE;
+	serve_until(s, all_received);
+	ask(client, 1000, 3);
+	serve_ms(s, 5);
+	assert_int_equal(s->received, LISTEN_TCP_PIPELINE);
+	for (size_t i = 0; i < LISTEN_TCP_PIPELINE; i++)
+		i % 2 ? reply_kept(s, i) : listener_drop(&s->kept[i].to);
+	s->want += 3;
+	serve_until(s, all_received);
+	for (uint16_t i = 1; i < LISTEN_TCP_PIPELINE; i += 2)
+		assert_int_equal(hear(client), i);
+	for (size_t i = 0; i < 3; i++)
+		reply_kept(s, LISTEN_TCP_PIPELINE + i);
+	close(client);
+	serving_free(s);
+}
+
+static void flood_of_questions_is_answered_whole(void **state)
+{
+	enum { QUERIES = KEPT_MAX };
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	(void)state;
+	ask(client, 0, QUERIES);
+	ask(client, QUERIES, QUERIES);
+	s->want = 2 * QUERIES;
+	serve_until(s, all_received);
+	for (uint16_t i = 0; i < 2 * QUERIES; i++)
+		assert_int_equal(hear(client), i);
+	close(client);
+	serving_free(s);
+}
+
+static void half_closed_client_gets_its_answers_then_the_end(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	(void)state;
+	s->keep = true;
+	ask(client, 0, 120);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	s->want = LISTEN_TCP_PIPELINE;
+	serve_until(s, all_received);
+	for (size_t i = 0; i < LISTEN_TCP_PIPELINE; i++)
+		reply_kept(s, i);
+	s->want = 120;
+	serve_until(s, all_received);
+	serve_ms(s, 2);
+	assert_int_equal(connections(s), 1);
+	for (size_t i = LISTEN_TCP_PIPELINE; i < 120; i++)
+		reply_kept(s, i);
+	serve_until(s, none_connected);
+	for (uint16_t i = 0; i < 120; i++)
+		assert_int_equal(hear(client), i);
+	assert_true(is_closed(client));
+	close(client);
+	serving_free(s);
+}
+
+static void half_closed_client_whose_questions_are_dropped_gets_the_end(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	(void)state;
+	s->keep = true;
+	ask(client, 0, 1);
+	assert_int_equal(shutdown(client, SHUT_WR), 0);
+	s->want = 1;
+	serve_until(s, all_received);
+	listener_drop(&s->kept[0].to);
+	serve_until(s, none_connected);
+	assert_true(is_closed(client));
+	close(client);
+	serving_free(s);
+}
+
+static void client_that_leaves_is_forgotten(void **state)
+{
+	struct linger at_once = {.l_onoff = 1};
+	(void)state;
+	for (int reset = 0; reset < 2; reset++) {
+		struct serving *s = serve_tcp();
+		int client = connect_one(s);
+		assert_int_equal(connections(s), 1);
+		if (reset)
+			assert_int_equal(setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+		close(client);
+		serve_until(s, none_connected);
+		serving_free(s);
+	}
+}
+
+static void length_that_is_no_dns_ends_the_connection_after_its_answers(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	const uint8_t no_dns[] = {0, 11, 1, 2, 3};
+	(void)state;
+	s->keep = true;
+	ask(client, 5, 1);
+	assert_int_equal(send(client, no_dns, sizeof(no_dns), 0), sizeof(no_dns));
+	s->want = 1;
+	serve_until(s, all_received);
+	serve_ms(s, 2);
+	assert_int_equal(connections(s), 1);
+	reply_kept(s, 0);
+	serve_until(s, none_connected);
+	assert_int_equal(hear(client), 5);
+	assert_true(is_closed(client));
+	close(client);
+	serving_free(s);
+}
+
+/* ---- unsent answers ---- */
+
+/* A client that reads in a thread of its own: when a kernel's buffers move is not the loop's to see. */
+struct reader {
+	int fd;
+	size_t bytes, want;
+	bool end; /* it saw the end of its connection */
+	atomic_bool finished;
+	struct loop_wakeup *wakeup;
+	pthread_t thread;
+};
+
+static void *read_all(void *arg)
+{
+	static uint8_t bytes[1 << 18];
+	struct reader *r = arg;
+	ssize_t n = 1;
+	while (r->bytes < r->want && n > 0) {
+		n = recv(r->fd, bytes, sizeof(bytes), 0);
+		r->bytes += n > 0 ? (size_t)n : 0;
+	}
+	r->end = n == 0;
+	atomic_store(&r->finished, true);
+	loop_wakeup_send(r->wakeup);
+	return NULL;
+}
+
+static void do_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static bool reader_finished(struct serving *s)
+{
+	return atomic_load(&((struct reader *)s->reader)->finished);
+}
+
+/* Serves until the client has read `want` bytes or seen the end. */
+static struct reader serve_reader(struct serving *s, int client, size_t want)
+{
+	struct reader r = {.fd = client, .want = want, .wakeup = loop_wakeup_new(s->loop, do_nothing, NULL)};
+	s->reader = &r;
+	assert_int_equal(pthread_create(&r.thread, NULL, read_all, &r), 0);
+	serve_until(s, reader_finished);
+	pthread_join(r.thread, NULL);
+	loop_wakeup_close(r.wakeup);
+	return r;
+}
+
+/* A client that asks for far more than the kernel's buffers take, and does not read. */
+static int ask_too_much(struct serving *s, uint16_t queries)
+{
+	int client = connect_one(s);
+	s->reply_bytes = LONG;
+	ask(client, 0, queries);
+	serve_ms(s, 20);
+	assert_true(s->received > 0 && s->received < queries);
+	return client;
+}
+
+static void client_that_does_not_read_is_not_read(void **state)
+{
+	enum { QUERIES = 500 };
+	struct serving *s = serve_tcp();
+	int client = ask_too_much(s, QUERIES);
+	size_t received = s->received;
+	(void)state;
+	serve_ms(s, 5);
+	assert_int_equal(s->received, received);
+	/* Nor does it spin. */
+	assert_true(s->turns < 200);
+	struct reader r = serve_reader(s, client, (size_t)QUERIES * (2 + LONG));
+	assert_int_equal(r.bytes, r.want);
+	assert_int_equal(s->received, QUERIES);
+	close(client);
+	serving_free(s);
+}
+
+static void client_that_takes_no_answers_for_long_is_closed(void **state)
+{
+	struct serving *s = serving_new();
+	listen_limits_set(s->limits, IDLE_US, 10, 10);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	int client = ask_too_much(s, 500);
+	(void)state;
+	serve_until(s, none_connected);
+	close(client);
+	serving_free(s);
+}
+
+/* Answers held in our memory leave after the listener is closed too. */
+static void closed_listener_writes_on_until_all_is_sent(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = ask_too_much(s, 500);
+	(void)state;
+	close_listener(s);
+	size_t answered = s->received;
+	struct reader r = serve_reader(s, client, SIZE_MAX);
+	assert_true(r.end);
+	assert_int_equal(r.bytes, answered * (2 + LONG));
+	close(client);
+	serving_free(s);
+}
+
+static void loop_that_goes_cuts_what_is_still_unsent(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = ask_too_much(s, 500);
+	(void)state;
+	close_listener(s);
+	close(client);
+	serving_free(s);
+}
+
+/* ---- idle ---- */
+
+static void idle_connection_is_closed_in_time(void **state)
+{
+	struct serving *s = serving_new();
+	listen_limits_set(s->limits, IDLE_US, 10, 10);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	int client = connect_one(s);
+	(void)state;
+	ask(client, 1, 1);
+	s->want = 1;
+	serve_until(s, all_received);
+	uint64_t answered_us = loop_clock_us();
+	assert_int_equal(hear(client), 1);
+	assert_false(is_closed(client));
+	serve_until(s, none_connected);
+	assert_true(is_closed(client));
+	/* Its last turn may have begun a little before we looked. */
+	assert_true(loop_clock_us() - answered_us > IDLE_US * 9 / 10);
+	close(client);
+	serving_free(s);
+}
+
+static void parts_of_a_question_do_not_keep_a_connection(void **state)
+{
+	struct serving *s = serving_new();
+	listen_limits_set(s->limits, IDLE_US, 10, 10);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	int client = connect_one(s);
+	uint8_t frame[FRAME_BYTES];
+	uint64_t begun_us = loop_clock_us();
+	(void)state;
+	write_frame(frame, 1);
+	for (size_t i = 0; connections(s) > 0; i++) {
+		assert_true(i < sizeof(frame) - 1);
+		(void)send(client, frame + i, 1, MSG_NOSIGNAL);
+		serve_ms(s, IDLE_US / US_PER_MS / 5);
+	}
+	assert_true(loop_clock_us() - begun_us >= IDLE_US * 9 / 10);
+	assert_int_equal(s->received, 0);
+	close(client);
+	serving_free(s);
+}
+
+static void connection_that_waits_for_answers_is_not_idle(void **state)
+{
+	struct serving *s = serving_new();
+	listen_limits_set(s->limits, IDLE_US, 10, 10);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	int client = connect_one(s);
+	(void)state;
+	s->keep = true;
+	ask(client, 9, 1);
+	serve_ms(s, 3 * IDLE_US / US_PER_MS);
+	assert_int_equal(connections(s), 1);
+	reply_kept(s, 0);
+	serve_until(s, none_connected);
+	assert_int_equal(hear(client), 9);
+	close(client);
+	serving_free(s);
+}
+
+/* ---- limits ---- */
+
+static void client_above_its_limit_is_refused(void **state)
+{
+	struct serving *s = serving_new();
+	int clients[4];
+	(void)state;
+	listen_limits_set(s->limits, US_PER_S, 100, 3);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	for (size_t i = 0; i < 4; i++)
+		clients[i] = connect_one(s);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(is_closed(clients[i]), i == 3);
+	assert_int_equal(COUNT(s, accepted), 3);
+	assert_int_equal(COUNT(s, refused), 1);
+	/* Who leaves makes room. */
+	close(clients[0]);
+	serve_ms(s, 2);
+	clients[0] = connect_one(s);
+	assert_false(is_closed(clients[0]));
+	for (size_t i = 0; i < 4; i++)
+		close(clients[i]);
+	serving_free(s);
+}
+
+static void longest_idle_makes_room_at_the_limit_of_all(void **state)
+{
+	struct serving *s = serving_new();
+	int clients[4];
+	(void)state;
+	listen_limits_set(s->limits, US_PER_S, 3, 100);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	for (size_t i = 0; i < 3; i++)
+		clients[i] = connect_one(s);
+	/* The oldest has just asked, so the second is idle for longest. */
+	ask(clients[0], 1, 1);
+	s->want = 1;
+	serve_until(s, all_received);
+	assert_int_equal(hear(clients[0]), 1);
+	clients[3] = connect_one(s);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(is_closed(clients[i]), i == 1);
+	assert_int_equal(connections(s), 3);
+	for (size_t i = 0; i < 4; i++)
+		close(clients[i]);
+	serving_free(s);
+}
+
+static void newcomer_is_refused_when_nobody_is_idle(void **state)
+{
+	struct serving *s = serving_new();
+	int clients[3];
+	(void)state;
+	listen_limits_set(s->limits, US_PER_S, 2, 100);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	s->keep = true;
+	for (uint16_t i = 0; i < 2; i++) {
+		clients[i] = connect_one(s);
+		ask(clients[i], i, 1);
+	}
+	s->want = 2;
+	serve_until(s, all_received);
+	clients[2] = connect_one(s);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(is_closed(clients[i]), i == 2);
+	assert_int_equal(COUNT(s, refused), 1);
+	for (size_t i = 0; i < 2; i++)
+		reply_kept(s, i);
+	for (size_t i = 0; i < 3; i++)
+		close(clients[i]);
+	serving_free(s);
+}
+
+static void many_connections_come_and_go(void **state)
+{
+	enum { CLIENTS = 70 };
+	struct serving *s = serve_tcp();
+	int clients[CLIENTS];
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (uint16_t i = 0; i < CLIENTS; i++) {
+			clients[i] = client_to(s->listeners[0], NULL);
+			ask(clients[i], i, 1);
+		}
+		s->want = (size_t)CLIENTS * (size_t)(round + 1);
+		serve_until(s, all_received);
+		for (uint16_t i = 0; i < CLIENTS; i++) {
+			assert_int_equal(hear(clients[i]), i);
+			close(clients[i]);
+		}
+		serve_until(s, none_connected);
+	}
+	assert_int_equal(COUNT(s, accepted), 3 * CLIENTS);
+	serving_free(s);
+}
+
+static void accepting_rests_while_there_are_no_descriptors(void **state)
+{
+	struct serving *s = serve_tcp();
+	struct rlimit before, none;
+	(void)state;
+	int client = client_to(s->listeners[0], NULL);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	/* The client has the newest descriptor, hence the highest. */
+	none = (struct rlimit){.rlim_cur = (rlim_t)client + 1, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	serve_ms(s, 20);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(COUNT(s, accepted), 0);
+	assert_true(s->turns < 10);
+	ask(client, 3, 1);
+	s->want = 1;
+	serve_until(s, all_received);
+	assert_int_equal(hear(client), 3);
+	close(client);
+	serving_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(query_in_single_bytes_is_one_query),
+		cmocka_unit_test(replies_come_in_the_order_of_answers),
+		cmocka_unit_test(paused_client_sends_on_and_is_read_later),
+		cmocka_unit_test(flood_of_questions_is_answered_whole),
+		cmocka_unit_test(half_closed_client_gets_its_answers_then_the_end),
+		cmocka_unit_test(half_closed_client_whose_questions_are_dropped_gets_the_end),
+		cmocka_unit_test(client_that_leaves_is_forgotten),
+		cmocka_unit_test(length_that_is_no_dns_ends_the_connection_after_its_answers),
+		cmocka_unit_test(client_that_does_not_read_is_not_read),
+		cmocka_unit_test(client_that_takes_no_answers_for_long_is_closed),
+		cmocka_unit_test(closed_listener_writes_on_until_all_is_sent),
+		cmocka_unit_test(loop_that_goes_cuts_what_is_still_unsent),
+		cmocka_unit_test(idle_connection_is_closed_in_time),
+		cmocka_unit_test(parts_of_a_question_do_not_keep_a_connection),
+		cmocka_unit_test(connection_that_waits_for_answers_is_not_idle),
+		cmocka_unit_test(client_above_its_limit_is_refused),
+		cmocka_unit_test(longest_idle_makes_room_at_the_limit_of_all),
+		cmocka_unit_test(newcomer_is_refused_when_nobody_is_idle),
+		cmocka_unit_test(many_connections_come_and_go),
+		cmocka_unit_test(accepting_rests_while_there_are_no_descriptors),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

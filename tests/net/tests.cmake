@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+r53fwd_test(net transport_contract SOURCES net/stub_upstream.c)
+r53fwd_test(net transport_udp SOURCES net/stub_upstream.c)
+target_link_options(test_net_transport_udp PRIVATE -Wl,--wrap=sendmmsg)
+r53fwd_test(net transport_udp_ports SOURCES net/stub_upstream.c net/fake_clock.c)
+target_link_options(test_net_transport_udp_ports PRIVATE -Wl,--wrap=loop_now_us,--wrap=loop_timer_new)
+r53fwd_test(net transport_tcp SOURCES net/stub_upstream.c net/fake_clock.c)
+target_link_options(test_net_transport_tcp PRIVATE -Wl,--wrap=loop_now_us,--wrap=loop_timer_new)
+r53fwd_test(net loop)
+r53fwd_test(net listen)
+r53fwd_test(net listen_udp)
+r53fwd_test(net listen_tcp)
