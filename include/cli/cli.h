@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+/* The command line, read once for all subcommands. */
+
+#include "base/addr.h"
+
+enum { CLI_MAX_LISTEN = 64, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+#define CLI_DEFAULT_ZONES "/etc/r53fwd/zones.conf"
+
+struct cli {
+	const char *zones_path;
+	struct addr listen[CLI_MAX_LISTEN];
+	size_t listen_count;
+	uint32_t workers; /* 0: as zones.conf says */
+	int log_level;    /* -1: as zones.conf says */
+	char **operands;  /* lent: what is left of argv */
+	int operand_count;
+};
+
+#define COMMAND(name, unit, operands, help) int cmd_##unit(const struct cli *c);
+#include "tables/commands.def"
+#undef COMMAND
+
+#endif

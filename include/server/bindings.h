@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_BINDINGS_H
+#define SERVER_BINDINGS_H
+/* The addresses that we listen on: UDP and TCP, one socket each per worker. A change is prepared (new sockets are bound while the old ones serve),
+ * then committed or cancelled; an address that stays is never touched: closing a SO_REUSEPORT socket throws away what the kernel has queued on it. */
+
+#include "config/config.h"
+#include "server/worker.h"
+
+struct binding {
+	struct addr addr;
+	int *fds;      /* heap, [2 * workers]: UDP and TCP in turn; NULL once the workers own them */
+	bool wanted;   /* by the configuration being prepared */
+};
+
+struct bindings {
+	struct binding *rows; /* heap */
+	size_t count;
+	uint32_t workers;
+};
+
+void bindings_init(struct bindings *b, uint32_t workers);
+void bindings_deinit(struct bindings *b);
+
+/* Binds what `c` wants and is not there yet. On failure says why in one sentence, gives back what it bound, and returns false. */
+NODISCARD bool bindings_prepare(struct bindings *b, const struct config *c);
+void bindings_cancel(struct bindings *b);
+
+/* Hands new sockets to the workers and takes those away that are not wanted any more. Before the workers run, it adds directly. */
+NODISCARD bool bindings_commit(struct bindings *b, struct worker **workers, bool running);
+
+void bindings_log(const struct bindings *b);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_FORWARD_PRIVATE_H
+#define SERVER_FORWARD_PRIVATE_H
+/* What forward.c (doors), flight.c (questions travelling upstream), attempt.c (tries) and landing.c (replies) share. */
+
+#include "base/slab.h"
+#include "base/strbuf.h"
+#include "base/wheel.h"
+#include "server/forward.h"
+#include "wire/answer.h"
+#include "wire/reply.h"
+
+/* One worker's use of one snapshot: counts its flights, so that only the last one touches the shared count. */
+struct lease {
+	struct snapshot *snapshot;
+	uint32_t flights;
+	uint16_t *zone_flights; /* [zone_count]: at most half of the room for one zone */
+	struct lease *next;
+};
+
+/* A question travelling upstream for any number of queries. */
+struct flight {
+	struct list chain;     /* in the table, until it lands */
+	struct wheel_timer timer;
+	struct lease *lease;
+	const struct snapshot_zone *zone;
+	const struct snapshot_route *route;
+	struct pool *pool;     /* the one asked now */
+	struct cache_key key;  /* its name points below */
+	struct list queries;
+	struct list attempts;  /* open ones */
+	uint64_t began_us, stale_at_us, deadline_us;
+	uint64_t next_at_us;   /* when to try another address; UINT64_MAX: never */
+	uint64_t delay_us;     /* last distance between two tries */
+	uint8_t *cut;          /* heap: an answer with TC whose TCP road was closed; the last resort */
+	uint16_t cut_len;
+	uint16_t query_count;
+	uint32_t tried, tried_twice; /* places of `pool` */
+	uint32_t silent, unreachable, broken; /* places, for the error's text */
+	uint32_t blamed;       /* places whose silence was counted */
+	uint16_t rcodes[POOL_MAX_UPSTREAMS]; /* what broken places said */
+	uint8_t open, rcode_retries, pools_tried;
+	int8_t last_place;
+	bool landed, answered; /* off the table; by a good answer */
+	bool doubted, above_rate, recased;
+	struct name name;
+};
+
+/* One client's question, waiting. */
+struct query {
+	struct list link;
+	struct reply_to to;
+	struct reply_asker asker;
+	uint64_t came_us;
+	uint8_t spelled[NAME_MAX_OCTETS];
+};
+
+/* One try of a flight at one upstream. */
+struct attempt {
+	struct transport_attempt via; /* first: events come with its address */
+	struct list link;
+	struct flight *flight;
+	struct upstream *upstream;    /* of the flight's pool when it was sent; the lease keeps it */
+	uint64_t sent_us, overdue_us;
+	uint8_t place, pool_number;   /* pool_number: of the route */
+	bool stream, hinted, overdue;
+};
+
+struct forward_transport {
+	struct upstream *upstream; /* a reference */
+	struct transport *by_kind[TRANSPORT_KINDS];
+};
+
+enum { FLIGHT_BUCKETS = 4096 };
+
+struct forward {
+	struct forward_world world;
+	struct lease *lease;       /* the current one */
+	struct lease *old_leases;
+	struct wheel wheel;
+	struct slab flights, queries, attempts;
+	uint32_t waiting;          /* flights that have not landed */
+	struct forward_transport *transports; /* [transport_count], by upstream id; heap */
+	uint32_t transport_count;
+	struct transport **dirty;  /* to flush at the end of the turn; heap */
+	uint32_t dirty_count, dirty_room;
+	struct answer answer;      /* 12 KiB of scratch */
+	uint8_t *scratch;          /* DNS_MESSAGE_MAX bytes, for answers that were trimmed or do not fit a datagram; heap */
+	uint8_t *wide;             /* the same, for a reply that must be cut while scratch holds the answer; heap */
+	struct list table[FLIGHT_BUCKETS];
+};
+
+/* ---- flight.c */
+struct flight *flight_find(struct forward *f, const struct cache_key *key);
+/* NULL when a bound is reached. */
+struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool, uint64_t now_us);
+/* Off the table: no query may join any more. Its open attempts go on. */
+void flight_land(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Frees a landed flight without open attempts; otherwise arms its timer for what they may still tell. */
+void flight_settle(struct forward *f, struct flight *fl, uint64_t now_us);
+void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us);
+/* The next endpoint of the route takes over, if there is one; false if not. */
+bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Its deadline has come, or its timer for something else. */
+void flight_due(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Nobody is left to ask: stale, the rcode, the cut answer, or SERVFAIL with the reason. Lands. */
+void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us);
+void lease_return(struct forward *f, struct lease *l);
+
+/* ---- attempt.c */
+/* Tries another address, if one may be tried now; returns false if nothing was sent. */
+bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint64_t now_us);
+/* Looks at the open attempts: who is overdue, who never answered. */
+void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us);
+/* When attempt_judge_open has something to say next. */
+uint64_t attempt_next_judgement_us(const struct flight *fl, uint64_t now_us);
+void attempt_cancel_all(struct forward *f, struct flight *fl);
+/* Ended to make room for another: it stays silent in the books. */
+void attempt_give_up(struct forward *f, struct attempt *a);
+/* The flight has its answer: what its earlier attempts did is now evidence. */
+void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us);
+void attempt_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);
+void attempt_failed(void *arg, struct transport_attempt *via, int error);
+void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);
+
+/* ---- landing.c */
+void landing_count(struct forward *f, uint16_t rcode);
+/* A reply without records. */
+void landing_error(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, uint16_t rcode, enum dns_ede ede, const char *text);
+/* From the cache, straight into the outgoing buffer. What it found; CACHE_MISS and CACHE_FAILED reply nothing. `stale_only_if`: reply a stale one too. */
+enum cache_result landing_from_cache(struct forward *f, const struct snapshot *s, const struct cache_key *key, const struct reply_to *to,
+				     const struct reply_asker *asker, bool stale_too, struct cache_hit *hit, uint64_t now_us);
+/* Every waiting query of the flight gets the answer in f->answer. */
+void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Every waiting query that can be served from an expired answer is. Returns how many still wait. */
+uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Every waiting query gets an error. */
+void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum dns_ede ede, const char *text);
+/* What each address did, for an EDE: "seoul: 10.10.1.10 (az1) silent, …". */
+void landing_describe(const struct flight *fl, char *out, size_t size);
+
+/* ---- special.c: names answered here */
+bool special_reply(struct forward *f, const struct snapshot_zone *zone, const struct question *q, const struct reply_to *to,
+		   const struct reply_asker *asker);
+void special_any(struct forward *f, const struct reply_to *to, const struct reply_asker *asker);
+void special_chaos(struct forward *f, const struct question *q, const struct reply_to *to, const struct reply_asker *asker);
+
+#endif

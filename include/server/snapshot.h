@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_SNAPSHOT_H
+#define SERVER_SNAPSHOT_H
+/* One zones.conf, compiled: immutable and counted. A reload builds the next one aside and hands it to every worker; the old one goes
+ * when the last question that started under it has ended. Pools, health and cache inside are shared and changing, see their headers. */
+
+#include "config/config.h"
+#include "config/resolv.h"
+#include "core/allow.h"
+#include "core/cache.h"
+#include "core/pool.h"
+#include "core/route.h"
+
+/* Where questions go: zones with the same `to:` share one. */
+struct snapshot_route {
+	uint32_t identity; /* stable over reloads and restarts: of the endpoints' names, in order */
+	bool local;        /* the local upstreams: DO, CD and AD pass */
+	uint8_t count;
+	struct pool *pools[CONFIG_MAX_TO];
+};
+
+/* Names that are answered here and never sent anywhere. */
+enum snapshot_special { SPECIAL_NONE, SPECIAL_LOCALHOST, SPECIAL_LOCALHOST_REVERSE, SPECIAL_NXDOMAIN, SPECIAL_NODATA };
+
+struct snapshot_zone {
+	uint32_t route; /* index into routes */
+	enum snapshot_special special;
+	const struct config_zone *config; /* NULL for special zones and for what nobody routed */
+};
+
+struct snapshot {
+	_Atomic uint32_t refs;
+	struct config *config; /* shared with snapshots that differ in the local upstreams only */
+	_Atomic uint32_t *config_refs; /* heap */
+	struct route_table *table; /* values: indices into zones */
+	struct snapshot_zone *zones;
+	size_t zone_count;     /* the last one is everything that nobody routed */
+	struct snapshot_route *routes;
+	size_t route_count;    /* routes[0]: local */
+	struct pool *pools;
+	size_t pool_count;     /* as config->endpoints; pools[0]: local */
+	struct cache *cache;   /* a reference */
+	struct cache_rules cache_rules;
+	struct allow allow;
+	struct resolv resolv;  /* what the local upstreams were taken from, if not from the file */
+};
+
+/* Compiles `config` (taken over, also on failure). From `previous` (NULL at start) come upstreams with their health, pools' memory and the cache.
+ * `resolv` gives the local upstreams when the file names none. NULL without memory. Main thread only. */
+NODISCARD struct snapshot *snapshot_new(struct config *config, const struct resolv *resolv, struct snapshot *previous);
+/* The same zones.conf with other local upstreams from `resolv`. */
+NODISCARD struct snapshot *snapshot_renew(struct snapshot *previous, const struct resolv *resolv);
+struct snapshot *snapshot_ref(struct snapshot *s);
+void snapshot_unref(struct snapshot *s);
+
+/* The zone that a name belongs to; always one. */
+static inline const struct snapshot_zone *snapshot_find_zone(const struct snapshot *s, const struct name *n)
+{
+	int i = route_find(s->table, n);
+	return &s->zones[i == ROUTE_NONE ? (int)s->zone_count - 1 : i];
+}
+
+/* The first of a route's pools that may be used now, or NULL when all are down: the first that is steady, else the first that is open. */
+struct pool *snapshot_route_pool(const struct snapshot_route *r, uint64_t now_us);
+
+/* The outage numbers of a route's pools together: when it changes, what was remembered of failures is void. */
+uint16_t snapshot_route_outage(const struct snapshot_route *r);
+
+/* The address is one that we listen on: a datagram from there is ours, or claims to be. */
+bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+/* One thread, its loop, and all it owns: listeners, flights, upstream sockets. Talks to the main thread by messages only.
+ *
+ * The life of a worker: worker_new → worker_listen for each socket → worker_start → messages → worker_stop: its listeners are read empty and
+ * closed, what is unanswered is waited for (5 s at most), the thread ends → worker_free.
+ * How it can fail: at worker_new and worker_start, without memory or threads. */
+
+#include "net/listen.h"
+#include "obs/metrics.h"
+#include "server/snapshot.h"
+
+struct worker;
+
+/* What workers tell the main thread; called on the worker's thread, must not block. */
+struct worker_news {
+	void (*doubt)(void *arg, const char *pool_name);
+	/* `upstream` gained a reference that the receiver gives back. */
+	void (*changed)(void *arg, const char *pool_name, struct upstream *upstream, enum health_change change);
+	void *arg;
+};
+
+/* What is this worker's of what all share. */
+struct worker_plan {
+	uint32_t index;   /* from 1; 0 is the main thread */
+	uint32_t threads; /* in all, the main thread included */
+	uint32_t sockets; /* towards upstreams, at most; 0: no limit */
+	struct listen_limits *limits; /* kept */
+};
+
+/* NULL without memory. */
+NODISCARD struct worker *worker_new(const struct worker_plan *plan, struct snapshot *s, const struct worker_news *news);
+
+/* A bound socket, before worker_start; the worker owns it from now on. False without memory. */
+NODISCARD bool worker_listen(struct worker *w, enum listen_kind kind, int fd);
+
+NODISCARD int worker_start(struct worker *w); /* 0 or -errno */
+
+/* Messages; from the main thread. */
+void worker_adopt(struct worker *w, struct snapshot *s);
+void worker_add_listener(struct worker *w, enum listen_kind kind, int fd);
+void worker_remove_listener(struct worker *w, const struct addr *addr);
+void worker_pool_closed(struct worker *w, const char *pool_name);
+void worker_stop(struct worker *w);
+
+/* Waits for the thread to end. */
+void worker_join(struct worker *w);
+void worker_free(struct worker *w);
+
+const struct metrics *worker_metrics(const struct worker *w);
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a flight: a query finds nothing fresh → attempt → answer → every waiting query is replied to → it has landed, and lingers only
+ * while attempts of it are open: a late answer tells the RTT, none at all tells of health.
+ * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, or all rcodes are bad: the stale answer if one is known, else
+ * the rcode, else the cut answer, else SERVFAIL with the reason. A failure is remembered (RFC 9520): 5 s, or 30 s where a stale answer
+ * serves meanwhile (RFC 8767 section 5). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/forward_private.h"
+
+enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 30, RETRY_AFTER_RCODE_S = 1 };
+
+/* A hedge that the budget forbids is thought of again after this. */
+enum { AGAIN_US = 10000, LEAST_NEXT_DELAY_US = 50000 };
+
+static struct list *bucket(struct forward *f, uint64_t hash)
+{
+	return &f->table[hash % FLIGHT_BUCKETS];
+}
+
+static bool same_key(const struct cache_key *a, const struct cache_key *b)
+{
+	return a->hash == b->hash && a->route == b->route && a->type == b->type && a->bits == b->bits && name_equal(a->name, b->name);
+}
+
+struct flight *flight_find(struct forward *f, const struct cache_key *key)
+{
+	struct list *head = bucket(f, key->hash);
+
+	LIST_FOR_EACH(link, head) {
+		struct flight *fl = CONTAINER_OF(link, struct flight, chain);
+		if (same_key(&fl->key, key))
+			return fl;
+	}
+	return NULL;
+}
+
+static void copy_name(struct name *to, const struct name *from)
+{
+	to->len = from->len;
+	to->labels = from->labels;
+	memcpy(to->at, from->at, from->labels + 1u);
+	memcpy(to->octets, from->octets, from->len);
+}
+
+struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool, uint64_t now_us)
+{
+	struct lease *lease = f->lease;
+	size_t zone_number = (size_t)(zone - lease->snapshot->zones);
+
+	if (lease->zone_flights[zone_number] >= FORWARD_FLIGHTS / 2)
+		return NULL;
+	struct flight *fl = slab_take(&f->flights);
+	if (fl == NULL)
+		return NULL;
+	memset(fl, 0, offsetof(struct flight, name));
+	copy_name(&fl->name, key->name);
+	fl->key = *key;
+	fl->key.name = &fl->name;
+	fl->lease = lease;
+	fl->zone = zone;
+	fl->route = &lease->snapshot->routes[zone->route];
+	fl->pool = pool;
+	fl->began_us = now_us;
+	fl->stale_at_us = now_us + lease->snapshot->config->cache.stale_after_us;
+	fl->deadline_us = now_us + FORWARD_DEADLINE_US;
+	fl->next_at_us = UINT64_MAX;
+	fl->last_place = POOL_NONE;
+	fl->pools_tried = 1;
+	list_init(&fl->queries);
+	list_init(&fl->attempts);
+	wheel_timer_init(&fl->timer);
+	list_append(bucket(f, key->hash), &fl->chain);
+	lease->flights++;
+	lease->zone_flights[zone_number]++;
+	f->waiting++;
+	return fl;
+}
+
+void flight_land(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	(void)now_us;
+	if (fl->landed)
+		return;
+	fl->landed = true;
+	list_remove(&fl->chain);
+	fl->lease->zone_flights[fl->zone - fl->lease->snapshot->zones]--;
+	f->waiting--;
+}
+
+void flight_settle(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	ASSERT(fl->landed && list_empty(&fl->queries));
+	if (!list_empty(&fl->attempts)) {
+		flight_arm(f, fl, now_us);
+		return;
+	}
+	wheel_disarm(&f->wheel, &fl->timer);
+	free(fl->cut);
+	struct lease *lease = fl->lease;
+	slab_give(&f->flights, fl);
+	lease_return(f, lease);
+}
+
+void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	uint64_t at = attempt_next_judgement_us(fl, now_us);
+
+	if (!fl->landed) {
+		at = MIN(at, fl->next_at_us);
+		at = MIN(at, fl->deadline_us);
+		if (!list_empty(&fl->queries))
+			at = MIN(at, fl->stale_at_us);
+	}
+	wheel_arm(&f->wheel, &fl->timer, at);
+}
+
+bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	struct pool *next = NULL;
+
+	for (int i = 0; i < fl->route->count; i++)
+		if (fl->route->pools[i] == fl->pool)
+			next = i + 1 < fl->route->count ? fl->route->pools[i + 1] : NULL;
+	if (next == NULL || atomic_load_explicit(&next->down, memory_order_relaxed))
+		return false;
+	fl->pool = next;
+	fl->pools_tried++;
+	fl->tried = fl->tried_twice = fl->silent = fl->unreachable = fl->broken = fl->blamed = 0;
+	fl->rcode_retries = 0;
+	fl->delay_us = 0;
+	fl->doubted = false;
+	if (!attempt_next(f, fl, false, now_us))
+		return false;
+	flight_arm(f, fl, now_us);
+	return true;
+}
+
+/* The same rcode from all who gave one, if nobody failed otherwise. */
+static uint16_t agreed_rcode(const struct flight *fl)
+{
+	int rcode = -1;
+
+	if (fl->silent != 0 || fl->unreachable != 0 || fl->broken == 0)
+		return DNS_SERVFAIL;
+	for (int i = 0; i < fl->pool->count; i++) {
+		if (!(fl->broken >> i & 1))
+			continue;
+		if (rcode >= 0 && rcode != fl->rcodes[i])
+			return DNS_SERVFAIL;
+		rcode = fl->rcodes[i];
+	}
+	return (uint16_t)rcode;
+}
+
+static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcode, bool stale_known, uint64_t now_us)
+{
+	uint32_t now_s = (uint32_t)(now_us / US_PER_S);
+	uint32_t wait_s = stale_known ? RETRY_AFTER_STALE_S : fl->broken != 0 ? RETRY_AFTER_RCODE_S : RETRY_AFTER_FAILURE_S;
+
+	if (fl->above_rate)
+		return; /* not the name's fault */
+	cache_put_failure(f->lease->snapshot->cache, &fl->key, rcode, now_s, now_s + wait_s, snapshot_route_outage(fl->route));
+}
+
+/* The answer with TC whose whole could not be had: the client may try for itself. */
+static bool land_cut(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	if (fl->cut == NULL || answer_read(&f->answer, fl->cut, fl->cut_len) != ANSWER_OK)
+		return false;
+	landing_answer(f, fl, now_us);
+	return true;
+}
+
+void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	char text[EDNS_EDE_TEXT_MAX];
+	bool network = fl->unreachable != 0 && fl->silent == 0 && fl->broken == 0;
+	uint16_t rcode = agreed_rcode(fl);
+	uint16_t clients = fl->query_count;
+	struct cache_hit hit;
+
+	bool stale_known = cache_peek(f->lease->snapshot->cache, &fl->key, &f->lease->snapshot->cache_rules, (uint32_t)(now_us / US_PER_S),
+				      &hit) == CACHE_STALE;
+	if (landing_stale(f, fl, now_us) > 0 && !land_cut(f, fl, now_us)) {
+		landing_describe(fl, text, sizeof(text));
+		landing_failure(f, fl, rcode, fl->broken != 0 && !network ? DNS_EDE_OTHER : network ? DNS_EDE_NETWORK_ERROR
+												   : DNS_EDE_NO_REACHABLE_AUTHORITY, text);
+	}
+	if (clients > 0 || stale_known)
+		remember_failure(f, fl, rcode, stale_known, now_us);
+	flight_land(f, fl, now_us);
+	flight_settle(f, fl, now_us);
+}
+
+/* Nobody has answered for longer than their timeouts: is it the name, or the path? Ask the prober, once. */
+static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	uint32_t silent = 0, azs = 0;
+
+	if (fl->doubted)
+		return;
+	LIST_FOR_EACH(link, &fl->attempts) {
+		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
+		if (fl->route->pools[a->pool_number] == fl->pool && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt))
+			silent |= 1u << a->place;
+	}
+	silent |= fl->silent;
+	for (int i = 0; i < fl->pool->count; i++)
+		if (silent >> i & 1)
+			azs |= 1u << fl->pool->places[i].az_index;
+	if (__builtin_popcount(silent) < MIN(2, fl->pool->count) || azs == 0)
+		return;
+	fl->doubted = true;
+	f->world.doubt(f->world.arg, fl->pool);
+}
+
+/* Time for another address, if budget and bounds allow. */
+static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	struct attempt *oldest = NULL, *last = NULL;
+	bool sent = false;
+
+	LIST_FOR_EACH(link, &fl->attempts) {
+		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
+		if (oldest == NULL || a->hinted > oldest->hinted || (a->hinted == oldest->hinted && a->sent_us < oldest->sent_us))
+			oldest = a; /* one that the network calls unreachable goes first */
+		last = last == NULL || a->sent_us > last->sent_us ? a : last;
+	}
+	bool retry = last == NULL || pool_is_doubtful(fl->pool, fl->last_place) ||
+		     now_us >= last->sent_us + rtt_timeout_us(&last->upstream->rtt);
+	if (fl->open >= FORWARD_OPEN_ATTEMPTS && !oldest->hinted && now_us < oldest->sent_us + rtt_timeout_us(&oldest->upstream->rtt)) {
+		fl->next_at_us = oldest->sent_us + rtt_timeout_us(&oldest->upstream->rtt);
+		return;
+	}
+	if (!retry && !(fl->pool->hedge_us != 0 && pool_spend_hedge(fl->pool))) {
+		fl->next_at_us = now_us + AGAIN_US;
+		return;
+	}
+	if (fl->open >= FORWARD_OPEN_ATTEMPTS)
+		attempt_give_up(f, oldest);
+	uint64_t delay = fl->delay_us;
+	sent = attempt_next(f, fl, false, now_us);
+	if (sent) {
+		if (!retry)
+			upstream_count(fl->pool->places[fl->last_place].upstream, f->world.thread, UPSTREAM_HEDGES);
+		if (fl->pool->hedge_us != 0) {
+			fl->delay_us = MAX(2 * delay, LEAST_NEXT_DELAY_US);
+			fl->next_at_us = now_us + fl->delay_us;
+		}
+	} else {
+		fl->next_at_us = UINT64_MAX; /* all were asked twice: wait for what is out */
+	}
+}
+
+void flight_due(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	attempt_judge_open(f, fl, now_us);
+	if (fl->landed) {
+		flight_settle(f, fl, now_us);
+		return;
+	}
+	if (now_us >= fl->stale_at_us && !list_empty(&fl->queries)) {
+		landing_stale(f, fl, now_us);
+		fl->stale_at_us = list_empty(&fl->queries) ? fl->stale_at_us : UINT64_MAX;
+	}
+	doubt(f, fl, now_us);
+	if (now_us >= fl->deadline_us) {
+		flight_fail(f, fl, now_us);
+		return;
+	}
+	if (now_us >= fl->next_at_us)
+		try_again(f, fl, now_us);
+	if (list_empty(&fl->attempts) && fl->next_at_us == UINT64_MAX)
+		flight_fail(f, fl, now_us);
+	else
+		flight_arm(f, fl, now_us);
+}

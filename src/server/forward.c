@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The doors. Read forward_query first: it is the picture in docs/architecture.md, in the order of judgement of the contract's section 5. */
+#include "server/forward_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- birth and death */
+
+static struct lease *take_lease(struct snapshot *s)
+{
+	struct lease *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->zone_flights = calloc(s->zone_count, sizeof(*l->zone_flights));
+	if (l->zone_flights == NULL) {
+		free(l);
+		return NULL;
+	}
+	l->snapshot = snapshot_ref(s);
+	return l;
+}
+
+static void end_lease(struct lease *l)
+{
+	snapshot_unref(l->snapshot);
+	free(l->zone_flights);
+	free(l);
+}
+
+struct forward *forward_new(const struct forward_world *world, struct snapshot *snapshot, uint64_t now_us)
+{
+	struct forward *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->world = *world;
+	f->lease = take_lease(snapshot);
+	f->scratch = malloc(DNS_MESSAGE_MAX);
+	f->wide = malloc(DNS_MESSAGE_MAX);
+	wheel_init(&f->wheel, now_us);
+	slab_init(&f->flights, sizeof(struct flight), FORWARD_FLIGHTS);
+	slab_init(&f->queries, sizeof(struct query), FORWARD_QUERIES);
+	slab_init(&f->attempts, sizeof(struct attempt), FORWARD_ATTEMPTS);
+	for (int i = 0; i < FLIGHT_BUCKETS; i++)
+		list_init(&f->table[i]);
+	if (f->lease == NULL || f->scratch == NULL || f->wide == NULL) {
+		forward_free(f);
+		return NULL;
+	}
+	f->world.env->events = (struct transport_events){attempt_answered, attempt_failed, attempt_hint, f};
+	return f;
+}
+
+static void close_transports(struct forward *f, struct forward_transport *t)
+{
+	for (int k = 0; k < TRANSPORT_KINDS; k++)
+		if (t->by_kind[k] != NULL)
+			t->by_kind[k]->ops->close(t->by_kind[k]);
+	if (t->upstream != NULL)
+		upstream_unref(t->upstream);
+	memset(t, 0, sizeof(*t));
+	f->dirty_count = 0; /* only called between turns, when all is flushed */
+}
+
+void forward_free(struct forward *f)
+{
+	for (int i = 0; i < FLIGHT_BUCKETS; i++)
+		LIST_FOR_EACH(link, &f->table[i]) {
+			struct flight *fl = CONTAINER_OF(link, struct flight, chain);
+			landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_OTHER, "shutting down");
+			attempt_cancel_all(f, fl);
+			free(fl->cut);
+		}
+	/* What lingers after landing hangs in the wheel alone. */
+	for (struct wheel_timer *t; (t = wheel_take(&f->wheel, UINT64_MAX)) != NULL;) {
+		struct flight *fl = CONTAINER_OF(t, struct flight, timer);
+		attempt_cancel_all(f, fl);
+	}
+	for (uint32_t i = 0; i < f->transport_count; i++)
+		close_transports(f, &f->transports[i]);
+	for (struct lease *l = f->old_leases, *next; l != NULL; l = next) {
+		next = l->next;
+		end_lease(l);
+	}
+	if (f->lease != NULL)
+		end_lease(f->lease);
+	slab_deinit(&f->flights);
+	slab_deinit(&f->queries);
+	slab_deinit(&f->attempts);
+	free(f->transports);
+	free(f->dirty);
+	free(f->scratch);
+	free(f->wide);
+	free(f);
+}
+
+/* ---- query */
+
+static void count_drop(struct forward *f, const struct reply_to *to, enum metric why)
+{
+	metrics_add(f->world.metrics, why, 1);
+	f->world.replies.drop(to);
+}
+
+/* A stranger is told so, whatever the question was, as far as it can be read. */
+static void refuse_stranger(struct forward *f, const struct reply_to *to, const struct question *q, enum question_verdict v, bool tcp)
+{
+	struct reply_asker asker;
+
+	reply_asker_init(&asker, q, tcp);
+	asker.has_question = v == QUESTION_OK || v == QUESTION_BADVERS;
+	landing_error(f, to, &asker, DNS_REFUSED, DNS_EDE_PROHIBITED, "not in allow-from");
+}
+
+static bool refuse_verdict(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, enum question_verdict v)
+{
+	static const uint16_t rcodes[] = {
+		[QUESTION_NOTIMP] = DNS_NOTIMP, [QUESTION_FORMERR] = DNS_FORMERR, [QUESTION_BADVERS] = DNS_BADVERS};
+
+	if (LIKELY(v == QUESTION_OK))
+		return false;
+	landing_error(f, to, asker, rcodes[v], DNS_EDE_NONE, NULL);
+	return true;
+}
+
+/* Classes and types that are no ordinary look-up. True if the query is done with. */
+static bool judge_type(struct forward *f, const struct reply_to *to, const struct question *q, const struct reply_asker *asker)
+{
+	if (LIKELY(q->class == DNS_CLASS_IN && q->type < DNS_TYPE_TKEY && q->type != DNS_TYPE_OPT && q->type != 0))
+		return false;
+	if (q->class == DNS_CLASS_CH) {
+		special_chaos(f, q, to, asker);
+		return true;
+	}
+	if (q->type == DNS_TYPE_ANY && q->class == DNS_CLASS_IN) {
+		if (f->world.replies.is_stream(to))
+			return false;
+		special_any(f, to, asker);
+		return true;
+	}
+	if (q->class == DNS_CLASS_IN && q->type > DNS_TYPE_ANY)
+		return false; /* unknown types travel as they are */
+	/* AXFR, IXFR, other classes; and TKEY, TSIG, OPT, MAILA, MAILB, 0, which nobody can ask for. */
+	landing_error(f, to, asker, DNS_REFUSED, DNS_EDE_NONE, NULL);
+	return true;
+}
+
+static bool wait_in(struct forward *f, struct flight *fl, const struct reply_to *to, const struct reply_asker *asker, uint64_t now_us)
+{
+	struct query *q = fl->query_count < FORWARD_QUERIES_PER_FLIGHT ? slab_take(&f->queries) : NULL;
+
+	if (q == NULL)
+		return false;
+	q->to = *to;
+	q->asker = *asker;
+	q->asker.spelled = q->spelled;
+	q->came_us = now_us;
+	memcpy(q->spelled, asker->spelled, asker->name_len);
+	list_append(&fl->queries, &q->link);
+	fl->query_count++;
+	return true;
+}
+
+static void shed(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, const char *why)
+{
+	metrics_add(f->world.metrics, METRIC_SHED, 1);
+	landing_error(f, to, asker, DNS_SERVFAIL, DNS_EDE_OTHER, why);
+}
+
+/* Nothing fresh is known: joins the flight of the same question, or starts one. */
+static void go_upstream(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, const struct reply_to *to,
+			const struct reply_asker *asker, uint64_t now_us)
+{
+	struct flight *fl = flight_find(f, key);
+
+	if (fl != NULL) {
+		metrics_add(f->world.metrics, METRIC_COALESCED, 1);
+		if (!wait_in(f, fl, to, asker, now_us))
+			shed(f, to, asker, "too many clients wait for this name");
+		else if (now_us >= fl->stale_at_us)
+			landing_stale(f, fl, now_us);
+		return;
+	}
+	struct pool *pool = snapshot_route_pool(&f->lease->snapshot->routes[zone->route], now_us);
+	ASSERT(pool != NULL);
+	fl = flight_new(f, zone, key, pool, now_us);
+	if (fl == NULL || !wait_in(f, fl, to, asker, now_us)) {
+		if (fl != NULL)
+			flight_land(f, fl, now_us), flight_settle(f, fl, now_us);
+		shed(f, to, asker, "too many questions are unanswered");
+		return;
+	}
+	pool_earn_hedge(pool);
+	if (!attempt_next(f, fl, false, now_us))
+		flight_fail(f, fl, now_us);
+	else
+		flight_arm(f, fl, now_us);
+}
+
+/* Every endpoint of the zone is known to be down, and nothing is known of the name. */
+static void refuse_down(struct forward *f, const struct snapshot_route *route, const struct reply_to *to, const struct reply_asker *asker)
+{
+	char text[EDNS_EDE_TEXT_MAX];
+	struct strbuf s;
+
+	strbuf_init(&s, text, sizeof(text));
+	if (route->pools[0]->count == 0)
+		strbuf_add(&s, "no local upstream is known");
+	for (int i = 0; route->pools[0]->count > 0 && i < route->count; i++)
+		strbuf_addf(&s, "%s%s: down, none of its %d addresses answers", i == 0 ? "" : "; ", route->pools[i]->name,
+			    route->pools[i]->count);
+	landing_error(f, to, asker, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, text);
+}
+
+static bool route_is_out(const struct snapshot_route *route, uint64_t now_us)
+{
+	return snapshot_route_pool(route, now_us) == NULL || route->pools[0]->count == 0;
+}
+
+/* What an expired or failed entry is worth now. True if the query was answered. */
+static bool judge_known(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, const struct reply_to *to,
+			const struct reply_asker *asker, enum cache_result known, const struct cache_hit *hit, uint64_t now_us)
+{
+	const struct snapshot *s = f->lease->snapshot;
+	const struct snapshot_route *route = &s->routes[zone->route];
+	bool out = route_is_out(route, now_us);
+	bool failed_lately = hit->retry_at_s > now_us / US_PER_S && hit->outage == snapshot_route_outage(route);
+	struct cache_hit again;
+
+	if (known == CACHE_STALE && (out || failed_lately))
+		return landing_from_cache(f, s, key, to, asker, true, &again, now_us) == CACHE_STALE;
+	if (known == CACHE_FAILED && failed_lately && !out) {
+		landing_error(f, to, asker, hit->rcode, DNS_EDE_NO_REACHABLE_AUTHORITY, "asked a moment ago without success");
+		return true;
+	}
+	if (!out)
+		return false;
+	refuse_down(f, route, to, asker);
+	return true;
+}
+
+static void make_key(const struct forward *f, struct cache_key *key, const struct snapshot_zone *zone, const struct question *q)
+{
+	const struct snapshot_route *route = &f->lease->snapshot->routes[zone->route];
+
+	*key = (struct cache_key){.name = &q->name, .route = route->identity, .type = q->type};
+	if (route->local)
+		key->bits = (uint8_t)((q->edns.dnssec_ok ? CACHE_KEY_DO : 0) | (q->flags & DNS_CD ? CACHE_KEY_CD : 0));
+	cache_key_hash(f->lease->snapshot->cache, key);
+}
+
+static void look_up(struct forward *f, const struct reply_to *to, const struct question *q, const struct reply_asker *asker, uint64_t now_us)
+{
+	struct snapshot *s = f->lease->snapshot;
+	const struct snapshot_zone *zone = snapshot_find_zone(s, &q->name);
+	struct cache_key key;
+	struct cache_hit hit = {0};
+
+	if (UNLIKELY(zone->special != SPECIAL_NONE) && special_reply(f, zone, q, to, asker))
+		return;
+	make_key(f, &key, zone, q);
+	enum cache_result known = landing_from_cache(f, s, &key, to, asker, false, &hit, now_us);
+	if (LIKELY(known == CACHE_FRESH)) {
+		metrics_add(f->world.metrics, METRIC_CACHE_HITS, 1);
+		if (UNLIKELY(hit.refresh))
+			forward_refresh(f, &q->name, q->type, now_us);
+		return;
+	}
+	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
+	if (!(q->flags & DNS_RD)) {
+		landing_error(f, to, asker, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
+		return;
+	}
+	if (!judge_known(f, zone, &key, to, asker, known, &hit, now_us))
+		go_upstream(f, zone, &key, to, asker, now_us);
+}
+
+void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *packet, size_t len, uint64_t now_us)
+{
+	const struct snapshot *s = f->lease->snapshot;
+	bool tcp = f->world.replies.is_stream(to);
+	struct reply_asker asker;
+	struct question q;
+
+	metrics_add(f->world.metrics, tcp ? METRIC_QUERIES_TCP : METRIC_QUERIES_UDP, 1);
+	if (UNLIKELY(question_glance(packet, len) == QUESTION_DROP)) {
+		count_drop(f, to, len < DNS_HEADER_BYTES ? METRIC_DROPPED_SHORT : METRIC_DROPPED_RESPONSE);
+		return;
+	}
+	if (UNLIKELY(!tcp && snapshot_is_ourselves(s, &to->client))) {
+		count_drop(f, to, METRIC_DROPPED_OURSELVES);
+		return;
+	}
+	enum question_verdict verdict = question_read(&q, packet, len);
+	ASSERT(verdict != QUESTION_DROP);
+	if (UNLIKELY(!allow_contains(&s->allow, &to->client))) {
+		refuse_stranger(f, to, &q, verdict, tcp);
+		return;
+	}
+	reply_asker_init(&asker, &q, tcp);
+	asker.has_question = verdict == QUESTION_OK || verdict == QUESTION_BADVERS;
+	if (refuse_verdict(f, to, &asker, verdict) || judge_type(f, to, &q, &asker))
+		return;
+	look_up(f, to, &q, &asker, now_us);
+}
+
+void forward_refresh(struct forward *f, const struct name *name, uint16_t type, uint64_t now_us)
+{
+	struct snapshot *s = f->lease->snapshot;
+	const struct snapshot_zone *zone = snapshot_find_zone(s, name);
+	const struct snapshot_route *route = &s->routes[zone->route];
+	struct cache_key key = {.name = name, .route = route->identity, .type = type};
+
+	if (zone->special != SPECIAL_NONE || route_is_out(route, now_us))
+		return;
+	cache_key_hash(s->cache, &key);
+	if (flight_find(f, &key) != NULL)
+		return;
+	struct flight *fl = flight_new(f, zone, &key, snapshot_route_pool(route, now_us), now_us);
+	if (fl == NULL)
+		return;
+	metrics_add(f->world.metrics, METRIC_PREFETCHES, 1);
+	if (!attempt_next(f, fl, false, now_us))
+		flight_fail(f, fl, now_us);
+	else
+		flight_arm(f, fl, now_us);
+}
+
+/* ---- clock and messages */
+
+void forward_clock(struct forward *f, uint64_t now_us)
+{
+	for (struct wheel_timer *t; (t = wheel_take(&f->wheel, now_us)) != NULL;)
+		flight_due(f, CONTAINER_OF(t, struct flight, timer), now_us);
+}
+
+uint64_t forward_next_us(const struct forward *f)
+{
+	return wheel_next_us(&f->wheel);
+}
+
+uint32_t forward_waiting(const struct forward *f)
+{
+	return f->waiting;
+}
+
+static bool is_current(const struct snapshot *s, const struct upstream *u)
+{
+	for (size_t i = 0; i < s->pool_count; i++)
+		for (int k = 0; k < s->pools[i].count; k++)
+			if (s->pools[i].places[k].upstream == u)
+				return true;
+	return false;
+}
+
+/* Upstreams that no snapshot in use knows lose their sockets. */
+static void close_strangers(struct forward *f)
+{
+	if (f->old_leases != NULL || f->dirty_count > 0)
+		return;
+	for (uint32_t i = 0; i < f->transport_count; i++)
+		if (f->transports[i].upstream != NULL && !is_current(f->lease->snapshot, f->transports[i].upstream))
+			close_transports(f, &f->transports[i]);
+}
+
+void lease_return(struct forward *f, struct lease *l)
+{
+	l->flights--;
+	if (l == f->lease || l->flights > 0)
+		return;
+	for (struct lease **at = &f->old_leases; *at != NULL; at = &(*at)->next)
+		if (*at == l) {
+			*at = l->next;
+			break;
+		}
+	end_lease(l);
+}
+
+void forward_adopt(struct forward *f, struct snapshot *s, uint64_t now_us)
+{
+	struct lease *l = take_lease(s), *old = f->lease;
+
+	(void)now_us;
+	if (l == NULL)
+		return; /* out of memory: the old one serves on */
+	f->lease = l;
+	if (old->flights == 0) {
+		end_lease(old);
+	} else {
+		old->next = f->old_leases;
+		f->old_leases = old;
+	}
+}
+
+void forward_pool_closed(struct forward *f, const char *pool_name, uint64_t now_us)
+{
+	for (int i = 0; i < FLIGHT_BUCKETS; i++)
+		LIST_FOR_EACH(link, &f->table[i]) {
+			struct flight *fl = CONTAINER_OF(link, struct flight, chain);
+			if (strcmp(fl->pool->name, pool_name) == 0 && !flight_move(f, fl, now_us))
+				flight_fail(f, fl, now_us);
+		}
+}
+
+void forward_flush(struct forward *f)
+{
+	for (uint32_t i = 0; i < f->dirty_count; i++)
+		f->dirty[i]->ops->flush(f->dirty[i]);
+	f->dirty_count = 0;
+	close_strangers(f);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients get. Records are copied once, into the outgoing buffer. */
+#include "server/forward_private.h"
+
+#include <string.h>
+
+#include "wire/text.h"
+
+void landing_count(struct forward *f, uint16_t rcode)
+{
+	static const enum metric by_rcode[] = {
+		[DNS_NOERROR] = METRIC_RESPONSES_NOERROR,   [DNS_FORMERR] = METRIC_RESPONSES_FORMERR,
+		[DNS_SERVFAIL] = METRIC_RESPONSES_SERVFAIL, [DNS_NXDOMAIN] = METRIC_RESPONSES_NXDOMAIN,
+		[DNS_NOTIMP] = METRIC_RESPONSES_NOTIMP,     [DNS_REFUSED] = METRIC_RESPONSES_REFUSED,
+	};
+
+	metrics_add(f->world.metrics, rcode < ARRAY_SIZE(by_rcode) ? by_rcode[rcode] : METRIC_RESPONSES_OTHER, 1);
+}
+
+void landing_error(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, uint16_t rcode, enum dns_ede ede, const char *text)
+{
+	size_t room;
+	uint8_t *out = f->world.replies.room(to, &room);
+
+	landing_count(f, rcode);
+	f->world.replies.send(to, reply_write_error(out, room, asker, rcode, ede, text));
+}
+
+/* ---- from the cache */
+
+static void fill(struct reply *r, const struct cache_hit *hit, bool stale)
+{
+	*r = (struct reply){.rcode = hit->rcode,
+			    .flags = stale ? hit->flags & DNS_TC : hit->flags,
+			    .ancount = hit->ancount,
+			    .nscount = hit->nscount,
+			    .arcount = hit->arcount,
+			    .body_bytes = hit->body_bytes,
+			    .ede = DNS_EDE_NONE};
+	if (stale) {
+		r->ede = hit->rcode == DNS_NXDOMAIN ? DNS_EDE_STALE_NXDOMAIN : DNS_EDE_STALE_ANSWER;
+		r->ede_text = "no address answers; this was the last answer";
+	}
+}
+
+/* More than the outgoing buffer takes: written aside, cut there, copied. */
+static enum cache_result reply_large(struct forward *f, const struct snapshot *s, const struct cache_key *key, const struct reply_to *to,
+				     const struct reply_asker *asker, bool stale_too, struct cache_hit *hit, uint64_t now_us)
+{
+	size_t body = reply_body_at(asker), room;
+	uint8_t *out = f->world.replies.room(to, &room);
+	enum cache_result known = cache_get(s->cache, key, &s->cache_rules, (uint32_t)(now_us / US_PER_S), f->scratch + body,
+					    DNS_MESSAGE_MAX - body, hit);
+	struct reply r;
+
+	if (known != CACHE_FRESH && !(stale_too && known == CACHE_STALE))
+		return known;
+	fill(&r, hit, known == CACHE_STALE);
+	struct reply_asker within = *asker;
+	within.limit = (uint16_t)MIN(room, (size_t)asker->limit);
+	size_t len = reply_finish(f->scratch, DNS_MESSAGE_MAX, &within, &r);
+	memcpy(out, f->scratch, len);
+	landing_count(f, r.rcode);
+	f->world.replies.send(to, len);
+	return known;
+}
+
+enum cache_result landing_from_cache(struct forward *f, const struct snapshot *s, const struct cache_key *key, const struct reply_to *to,
+				     const struct reply_asker *asker, bool stale_too, struct cache_hit *hit, uint64_t now_us)
+{
+	size_t body = reply_body_at(asker), room;
+	uint8_t *out = f->world.replies.room(to, &room);
+	enum cache_result known =
+		cache_get(s->cache, key, &s->cache_rules, (uint32_t)(now_us / US_PER_S), out + body, room - body, hit);
+	struct reply r;
+
+	if (UNLIKELY(known == CACHE_LARGE)) {
+		known = reply_large(f, s, key, to, asker, stale_too, hit, now_us);
+		if (known == CACHE_STALE && stale_too)
+			metrics_add(f->world.metrics, METRIC_CACHE_STALE, 1);
+		return known;
+	}
+	if (known != CACHE_FRESH && !(stale_too && known == CACHE_STALE))
+		return known;
+	if (known == CACHE_STALE)
+		metrics_add(f->world.metrics, METRIC_CACHE_STALE, 1);
+	fill(&r, hit, known == CACHE_STALE);
+	landing_count(f, r.rcode);
+	f->world.replies.send(to, reply_finish(out, room, asker, &r));
+	return known;
+}
+
+/* ---- to those who wait */
+
+static void give_back(struct forward *f, struct flight *fl, struct query *q)
+{
+	list_remove(&q->link);
+	fl->query_count--;
+	slab_give(&f->queries, q);
+}
+
+static void bound_ttls(struct forward *f, uint8_t *body)
+{
+	const struct answer *a = &f->answer;
+	bool negative = a->kind != ANSWER_POSITIVE;
+
+	for (uint16_t i = 0; i < a->ttls; i++) {
+		uint8_t *at = body + (a->ttl_at[i] - a->body_at);
+		uint32_t ttl = dns_get32(at);
+		dns_put32(at, cache_bound_ttl(&f->lease->snapshot->cache_rules, ttl > INT32_MAX ? 0 : ttl, negative));
+	}
+}
+
+static void reply_answer(struct forward *f, const struct query *q, const struct reply *r)
+{
+	const struct answer *a = &f->answer;
+	size_t body = reply_body_at(&q->asker), room;
+	uint8_t *out = f->world.replies.room(&q->to, &room), *at = out;
+	struct reply_asker within = q->asker;
+
+	/* Not in f->scratch: a trimmed answer is there, and others wait for it. */
+	if (body + r->body_bytes > room) {
+		at = f->wide;
+		within.limit = (uint16_t)MIN(room, (size_t)q->asker.limit);
+		room = DNS_MESSAGE_MAX;
+	}
+	memcpy(at + body, a->message + a->body_at, r->body_bytes);
+	bound_ttls(f, at + body);
+	size_t len = reply_finish(at, room, &within, r);
+	if (at != out)
+		memcpy(out, at, len);
+	landing_count(f, r->rcode);
+	f->world.replies.send(&q->to, len);
+}
+
+void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	const struct answer *a = &f->answer;
+	struct reply r = {.rcode = a->rcode,
+			  .flags = a->flags & (DNS_TC | DNS_AD),
+			  .ancount = a->ancount,
+			  .nscount = a->nscount,
+			  .arcount = a->arcount,
+			  .body_bytes = (size_t)(a->body_end - a->body_at),
+			  .ede = DNS_EDE_NONE};
+
+	(void)now_us;
+	LIST_FOR_EACH(link, &fl->queries) {
+		struct query *q = CONTAINER_OF(link, struct query, link);
+		reply_answer(f, q, &r);
+		give_back(f, fl, q);
+	}
+}
+
+uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	struct cache_hit hit;
+
+	LIST_FOR_EACH(link, &fl->queries) {
+		struct query *q = CONTAINER_OF(link, struct query, link);
+		enum cache_result known = landing_from_cache(f, f->lease->snapshot, &fl->key, &q->to, &q->asker, true, &hit, now_us);
+		if (known != CACHE_STALE && known != CACHE_FRESH)
+			break; /* nor for the others */
+		give_back(f, fl, q);
+	}
+	return fl->query_count;
+}
+
+void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum dns_ede ede, const char *text)
+{
+	LIST_FOR_EACH(link, &fl->queries) {
+		struct query *q = CONTAINER_OF(link, struct query, link);
+		landing_error(f, &q->to, &q->asker, rcode, ede, text);
+		give_back(f, fl, q);
+	}
+}
+
+void landing_describe(const struct flight *fl, char *out, size_t size)
+{
+	struct strbuf s;
+	char rcode[TEXT_TYPE_MAX];
+
+	strbuf_init(&s, out, size);
+	strbuf_addf(&s, "%s:", fl->pool->name);
+	if (fl->above_rate && fl->tried == 0)
+		strbuf_add(&s, " every address is above max-qps");
+	for (int i = 0; i < fl->pool->count; i++) {
+		const struct pool_place *p = &fl->pool->places[i];
+		if (!(fl->tried >> i & 1))
+			continue;
+		strbuf_addf(&s, " %s", p->upstream->text);
+		if (p->az != NULL)
+			strbuf_addf(&s, " (%s)", p->az);
+		if (fl->broken >> i & 1)
+			strbuf_addf(&s, " %s,", text_rcode(fl->rcodes[i], rcode));
+		else
+			strbuf_add(&s, fl->unreachable >> i & 1 ? " unreachable," : " silent,");
+	}
+	if (s.len > 0 && out[s.len - 1] == ',')
+		out[s.len - 1] = '\0';
+}

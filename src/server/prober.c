@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a probe: an address is due → `NS <apex of a zone>` → an answer, or its timeout → health.
+ * How it can fail: the transport refuses (counted as silence), max-qps is reached (put off by one interval). */
+#include "server/prober.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { DOUBT_DISTANCE_US = 500000, ZONES_LOOKED_AT = 4096 };
+
+struct probe {
+	struct transport_attempt via; /* first */
+	struct prober *prober;
+	struct pool *pool;
+	struct upstream *upstream; /* a reference */
+	struct transport *transport;
+	uint8_t place;
+	bool out;                  /* a probe is unanswered */
+	bool done_once;
+	uint64_t sent_us, next_us; /* last sent; next due */
+	struct name name;
+};
+
+struct prober_pool {
+	struct pool *pool;
+	uint64_t doubted_us, round_us; /* last doubt; next step round a closed pool */
+	uint8_t round;
+	size_t zone;               /* where the next probe's zone is looked for */
+	bool used;                 /* some zone goes there */
+};
+
+struct prober {
+	struct prober_world world;
+	struct snapshot *snapshot;
+	struct prober_pool *pools;
+	struct probe **probes;     /* [count], in the order of pools and places */
+	size_t count;
+	uint64_t next_us;
+};
+
+static uint64_t timeout_us(const struct pool *p)
+{
+	return MIN(p->probe_interval_us, (uint64_t)PROBER_TIMEOUT_US);
+}
+
+static struct prober_pool *pool_of(struct prober *p, const struct probe *b)
+{
+	return &p->pools[b->pool - p->snapshot->pools];
+}
+
+static void tell(struct prober *p, const struct probe *b, enum health_change change)
+{
+	if (change != HEALTH_SAME)
+		p->world.changed(p->world.arg, b->pool, b->upstream, change);
+}
+
+/* ---- sending */
+
+static bool route_has(const struct snapshot_route *r, const struct pool *pool)
+{
+	for (int i = 0; i < r->count; i++)
+		if (r->pools[i] == pool)
+			return true;
+	return false;
+}
+
+/* The next zone of the pool, in turn; the root for the local upstreams. */
+static void next_zone(struct prober *p, struct prober_pool *pp, struct name *out)
+{
+	const struct snapshot *s = p->snapshot;
+
+	out->len = 1;
+	out->labels = out->at[0] = out->octets[0] = 0;
+	if (pp->pool->local)
+		return;
+	for (size_t looked = 0; looked < MIN(s->zone_count, (size_t)ZONES_LOOKED_AT); looked++) {
+		const struct snapshot_zone *z = &s->zones[pp->zone++ % s->zone_count];
+		if (z->config != NULL && route_has(&s->routes[z->route], pp->pool)) {
+			*out = z->config->name;
+			return;
+		}
+	}
+}
+
+static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	struct pool *pool = b->pool;
+	enum transport_kind kind = pool->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
+
+	b->next_us = now_us + pool->probe_interval_us;
+	if (b->out || !pool_take_rate(pool, b->upstream, now_us))
+		return;
+	if (b->transport == NULL)
+		b->transport = p->world.transports[kind]->open(p->world.env, &b->upstream->addr, MAX(2u, pool->source_ports / p->world.threads));
+	next_zone(p, pool_of(p, b), &b->name);
+	bool edns = now_us >= atomic_load_explicit(&b->upstream->no_edns_until_us, memory_order_relaxed);
+	b->via.asked = (struct question_upstream){.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
+	b->sent_us = now_us;
+	b->out = b->transport != NULL && transport_send(b->transport, &b->via) == 0;
+	if (!b->out)
+		return;
+	upstream_count(b->upstream, 0, UPSTREAM_QUERIES);
+	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
+}
+
+/* ---- judging */
+
+static bool is_out(const struct probe *b, uint64_t now_us)
+{
+	const struct upstream *u = b->upstream;
+	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
+
+	if (atomic_load_explicit(&u->drained, memory_order_relaxed) || health_state(&u->health) == HEALTH_DOWN)
+		return true;
+	return b->out && answered_us < b->sent_us && now_us >= b->sent_us + rtt_timeout_us(&u->rtt);
+}
+
+static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
+{
+	if (pool->count == 0 || atomic_load(&pool->down))
+		return;
+	for (size_t i = 0; i < p->count; i++)
+		if (p->probes[i]->pool == pool && !is_out(p->probes[i], now_us))
+			return;
+	struct prober_pool *pp = &p->pools[pool - p->snapshot->pools];
+	pp->round_us = now_us + PROBER_DOWN_US;
+	if (pool_close(pool))
+		p->world.closed(p->world.arg, pool);
+}
+
+static void open_pool(struct prober *p, struct probe *answered, uint64_t now_us)
+{
+	if (!pool_open(answered->pool, answered->place, now_us))
+		return;
+	p->world.opened(p->world.arg, answered->pool, answered->place);
+	for (size_t i = 0; i < p->count; i++)
+		if (p->probes[i]->pool == answered->pool && p->probes[i] != answered)
+			p->probes[i]->next_us = now_us;
+}
+
+static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
+{
+	struct prober *p = b->prober;
+	struct health *h = &b->upstream->health;
+	bool good = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
+
+	b->out = false;
+	b->done_once = true;
+	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
+	rtt_sample(&b->upstream->rtt, now_us - b->sent_us);
+	if (good && atomic_load(&b->pool->down)) {
+		open_pool(p, b, now_us);
+		return;
+	}
+	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
+	if (good && health_state(h) != HEALTH_UP)
+		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);
+	judge_pool(p, b->pool, now_us);
+}
+
+static void judge_silence(struct probe *b, uint64_t now_us)
+{
+	struct prober *p = b->prober;
+
+	transport_cancel(&b->via);
+	b->out = false;
+	b->done_once = true;
+	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
+	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
+		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
+}
+
+/* ---- events */
+
+static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error)
+{
+	struct prober *p = arg;
+	struct probe *b = CONTAINER_OF(via, struct probe, via);
+	uint64_t now_us = p->world.now_us(p->world.arg);
+
+	(void)len;
+	(void)echo_error;
+	judge_answer(b, dns_flags(message) & DNS_RCODE, now_us);
+	p->next_us = now_us;
+}
+
+static void failed(void *arg, struct transport_attempt *via, int error)
+{
+	struct prober *p = arg;
+	struct probe *b = CONTAINER_OF(via, struct probe, via);
+
+	(void)error;
+	judge_silence(b, p->world.now_us(p->world.arg));
+}
+
+static void hint(void *arg, struct transport_attempt *via, enum transport_hint what, int detail)
+{
+	/* Anybody can forge one: the timeout decides. */
+	(void)arg;
+	(void)via;
+	(void)what;
+	(void)detail;
+}
+
+/* ---- schedule */
+
+static uint64_t due_us(const struct probe *b)
+{
+	const struct upstream *u = b->upstream;
+	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
+
+	if (!b->done_once || pool_tier(b->pool, b->place) != POOL_TIER_UP)
+		return b->next_us;
+	return MAX(answered_us, b->sent_us) + PROBER_IDLE_US;
+}
+
+static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	if (!pool_of(p, b)->used || (atomic_load(&b->pool->down) && !b->out))
+		return UINT64_MAX;
+	if (b->out && now_us >= b->sent_us + timeout_us(b->pool))
+		judge_silence(b, now_us);
+	if (!b->out && now_us >= due_us(b) && !atomic_load(&b->pool->down))
+		send_probe(p, b, now_us);
+	if (!b->out)
+		return MAX(due_us(b), now_us + US_PER_MS);
+	uint64_t judge_us = b->sent_us + rtt_timeout_us(&b->upstream->rtt);
+	return judge_us > now_us ? judge_us : b->sent_us + timeout_us(b->pool);
+}
+
+static struct probe *probe_at(struct prober *p, const struct pool *pool, int place)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->probes[i]->pool == pool && p->probes[i]->place == place)
+			return p->probes[i];
+	return NULL;
+}
+
+/* One probe every PROBER_DOWN_US goes round a pool that is down. */
+static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t now_us)
+{
+	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
+		return UINT64_MAX;
+	if (now_us >= pp->round_us) {
+		struct probe *b = NULL;
+		for (int tries = 0; tries < pp->pool->count; tries++) {
+			b = probe_at(p, pp->pool, pp->round++ % pp->pool->count);
+			if (!atomic_load(&b->upstream->drained))
+				break;
+		}
+		if (b->out)
+			judge_silence(b, now_us);
+		send_probe(p, b, now_us);
+		pp->round_us = now_us + PROBER_DOWN_US;
+	}
+	return pp->round_us;
+}
+
+void prober_clock(struct prober *p, uint64_t now_us)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (size_t i = 0; i < p->count; i++) {
+		uint64_t at = visit(p, p->probes[i], now_us);
+		next = MIN(next, at);
+	}
+	for (size_t i = 0; i < p->snapshot->pool_count; i++) {
+		judge_pool(p, &p->snapshot->pools[i], now_us);
+		uint64_t at = visit_closed(p, &p->pools[i], now_us);
+		next = MIN(next, at);
+	}
+	p->next_us = next;
+}
+
+uint64_t prober_next_us(const struct prober *p)
+{
+	return p->next_us;
+}
+
+void prober_suspect(struct prober *p, const struct upstream *u, uint64_t now_us)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->probes[i]->upstream == u && !p->probes[i]->out) {
+			p->probes[i]->next_us = now_us;
+			p->next_us = now_us;
+		}
+}
+
+void prober_doubt(struct prober *p, const char *pool_name, uint64_t now_us)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct probe *b = p->probes[i];
+		struct prober_pool *pp = pool_of(p, b);
+		uint64_t answered_us = atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
+		if (strcmp(b->pool->name, pool_name) != 0 || b->out || atomic_load(&b->pool->down))
+			continue;
+		if (pp->doubted_us != now_us && now_us < pp->doubted_us + DOUBT_DISTANCE_US)
+			continue;
+		pp->doubted_us = now_us;
+		if (now_us >= answered_us + rtt_timeout_us(&b->upstream->rtt))
+			send_probe(p, b, now_us);
+	}
+	p->next_us = now_us;
+}
+
+void prober_flush(struct prober *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->probes[i]->transport != NULL && p->probes[i]->transport->dirty)
+			p->probes[i]->transport->ops->flush(p->probes[i]->transport);
+}
+
+bool prober_is_done(const struct prober *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->pools[p->probes[i]->pool - p->snapshot->pools].used && !p->probes[i]->done_once)
+			return false;
+	return true;
+}
+
+/* ---- birth, change, death */
+
+static void free_probe(struct probe *b)
+{
+	if (b->out)
+		transport_cancel(&b->via);
+	if (b->transport != NULL)
+		b->transport->ops->close(b->transport);
+	upstream_unref(b->upstream);
+	free(b);
+}
+
+/* The probe of the same address in the old list, taken out of it; or a new one. */
+static struct probe *take_probe(struct prober *p, struct probe **old, size_t old_count, struct upstream *u, uint64_t now_us)
+{
+	for (size_t i = 0; i < old_count; i++)
+		if (old[i] != NULL && old[i]->upstream == u) {
+			struct probe *b = old[i];
+			old[i] = NULL;
+			return b;
+		}
+	struct probe *b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return NULL;
+	b->prober = p;
+	b->upstream = upstream_ref(u);
+	b->next_us = now_us;
+	return b;
+}
+
+static void mark_used(struct prober *p)
+{
+	for (size_t i = 0; i < p->snapshot->route_count; i++)
+		for (int k = 0; k < p->snapshot->routes[i].count; k++)
+			p->pools[p->snapshot->routes[i].pools[k] - p->snapshot->pools].used = true;
+}
+
+void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
+{
+	struct probe **old = p->probes, **probes;
+	size_t old_count = p->count, count = 0, places = 0;
+	struct prober_pool *pools = calloc(s->pool_count, sizeof(*pools));
+
+	for (size_t i = 0; i < s->pool_count; i++)
+		places += s->pools[i].count;
+	probes = calloc(places + 1, sizeof(*probes));
+	if (pools == NULL || probes == NULL) {
+		free(pools);
+		free(probes);
+		return; /* the old ones go on being probed */
+	}
+	for (size_t i = 0; i < s->pool_count; i++) {
+		pools[i].pool = &s->pools[i];
+		for (int k = 0; k < s->pools[i].count; k++) {
+			struct probe *b = take_probe(p, old, old_count, s->pools[i].places[k].upstream, now_us);
+			if (b == NULL)
+				continue;
+			b->pool = &s->pools[i];
+			b->place = (uint8_t)k;
+			probes[count++] = b;
+		}
+	}
+	for (size_t i = 0; i < old_count; i++)
+		if (old[i] != NULL)
+			free_probe(old[i]);
+	free(old);
+	free(p->pools);
+	if (p->snapshot != NULL)
+		snapshot_unref(p->snapshot);
+	p->snapshot = snapshot_ref(s);
+	p->pools = pools;
+	p->probes = probes;
+	p->count = count;
+	p->next_us = now_us;
+	mark_used(p);
+}
+
+struct prober *prober_new(const struct prober_world *world, struct snapshot *s, uint64_t now_us)
+{
+	struct prober *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->world = *world;
+	p->world.env->events = (struct transport_events){answered, failed, hint, p};
+	prober_adopt(p, s, now_us);
+	if (p->snapshot != NULL)
+		return p;
+	free(p);
+	return NULL;
+}
+
+void prober_free(struct prober *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		free_probe(p->probes[i]);
+	snapshot_unref(p->snapshot);
+	free(p->probes);
+	free(p->pools);
+	free(p);
+}

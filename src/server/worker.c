@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/forward.h"
+
+/* A stop waits this long for answers that are still out. */
+enum { STOP_PATIENCE_US = 5 * 1000000, POOL_NAME_MAX = 256 };
+
+enum order_kind { ORDER_ADOPT, ORDER_LISTEN, ORDER_UNLISTEN, ORDER_POOL_CLOSED, ORDER_STOP };
+
+struct order {
+	struct list link;
+	enum order_kind kind;
+	struct snapshot *snapshot; /* a reference */
+	struct addr addr;
+	enum listen_kind listen_kind;
+	int fd;
+	char pool_name[POOL_NAME_MAX];
+};
+
+struct open_listener {
+	struct list link;
+	struct listener *listener;
+};
+
+struct worker {
+	uint32_t index;
+	pthread_t thread;
+	struct loop *loop;
+	struct loop_timer *timer;
+	struct loop_wakeup *wakeup;
+	struct forward *forward;
+	struct transport_env env;
+	struct random random;
+	struct metrics metrics;
+	struct listen_limits *limits;
+	struct worker_news news;
+	struct list listeners;
+	uint64_t stop_by_us;       /* 0: not stopping */
+	pthread_mutex_t mailbox_lock;
+	struct list mailbox;
+};
+
+/* ---- the loop's callbacks */
+
+static void on_query(void *arg, const struct reply_to *to, const uint8_t *query, size_t len)
+{
+	struct worker *w = arg;
+
+	forward_query(w->forward, to, query, len, loop_now_us(w->loop));
+}
+
+static void on_timer(void *arg)
+{
+	struct worker *w = arg;
+
+	forward_clock(w->forward, loop_now_us(w->loop));
+}
+
+static void close_listeners(struct worker *w)
+{
+	LIST_FOR_EACH(link, &w->listeners) {
+		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
+		list_remove(link);
+		listener_close(o->listener);
+		free(o);
+	}
+}
+
+static void on_turn(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t next_us = forward_next_us(w->forward);
+
+	forward_flush(w->forward);
+	LIST_FOR_EACH(link, &w->listeners)
+		listener_flush(CONTAINER_OF(link, struct open_listener, link)->listener);
+	if (UNLIKELY(w->stop_by_us != 0)) {
+		if (forward_waiting(w->forward) == 0 || loop_now_us(w->loop) >= w->stop_by_us) {
+			loop_stop(w->loop);
+			return;
+		}
+		next_us = MIN(next_us, w->stop_by_us);
+	}
+	loop_timer_set(w->timer, next_us);
+}
+
+static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
+{
+	struct open_listener *o = calloc(1, sizeof(*o));
+
+	if (o == NULL) {
+		close(fd);
+		return false;
+	}
+	o->listener = listener_new(w->loop, kind, fd, w->limits, on_query, w);
+	if (o->listener == NULL) {
+		free(o);
+		return false;
+	}
+	list_append(&w->listeners, &o->link);
+	return true;
+}
+
+static void remove_listener(struct worker *w, const struct addr *addr)
+{
+	LIST_FOR_EACH(link, &w->listeners) {
+		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
+		if (!addr_equal(listener_addr(o->listener), addr))
+			continue;
+		list_remove(link);
+		listener_close(o->listener);
+		free(o);
+	}
+}
+
+static void obey(struct worker *w, struct order *o)
+{
+	uint64_t now_us = loop_now_us(w->loop);
+
+	switch (o->kind) {
+	case ORDER_ADOPT:
+		forward_adopt(w->forward, o->snapshot, now_us);
+		snapshot_unref(o->snapshot);
+		break;
+	case ORDER_LISTEN:
+		add_listener(w, o->listen_kind, o->fd);
+		break;
+	case ORDER_UNLISTEN:
+		remove_listener(w, &o->addr);
+		break;
+	case ORDER_POOL_CLOSED:
+		forward_pool_closed(w->forward, o->pool_name, now_us);
+		break;
+	case ORDER_STOP:
+		w->stop_by_us = now_us + STOP_PATIENCE_US;
+		close_listeners(w); /* each reads what the kernel holds, and sends what is still to be answered */
+		break;
+	}
+	free(o);
+}
+
+static void on_wakeup(void *arg)
+{
+	struct worker *w = arg;
+
+	for (;;) {
+		pthread_mutex_lock(&w->mailbox_lock);
+		struct list *link = list_take_first(&w->mailbox);
+		pthread_mutex_unlock(&w->mailbox_lock);
+		if (link == NULL)
+			return;
+		obey(w, CONTAINER_OF(link, struct order, link));
+	}
+}
+
+/* ---- forward's world */
+
+static uint64_t turn_now_us(void *arg)
+{
+	return loop_now_us(((struct worker *)arg)->loop);
+}
+
+static void on_doubt(void *arg, struct pool *pool)
+{
+	struct worker *w = arg;
+
+	w->news.doubt(w->news.arg, pool->name);
+}
+
+static void on_changed(void *arg, struct pool *pool, struct upstream *upstream, enum health_change change)
+{
+	struct worker *w = arg;
+
+	w->news.changed(w->news.arg, pool->name, upstream_ref(upstream), change);
+}
+
+static bool is_stream(const struct reply_to *to)
+{
+	return listener_kind(to->listener) == LISTEN_TCP;
+}
+
+static bool make_forward(struct worker *w, uint32_t threads, struct snapshot *s)
+{
+	struct forward_world world = {
+		.thread = w->index,
+		.random = &w->random,
+		.metrics = &w->metrics,
+		.env = &w->env,
+		.replies = {listener_room, listener_send, listener_drop, is_stream},
+		.threads = threads,
+		.now_us = turn_now_us,
+		.doubt = on_doubt,
+		.changed = on_changed,
+		.arg = w,
+	};
+#define TRANSPORT(value, name, unit, help) world.transports[TRANSPORT_##value] = &transport_##unit;
+#include "tables/transports.def"
+#undef TRANSPORT
+	w->forward = forward_new(&world, s, loop_now_us(w->loop));
+	return w->forward != NULL;
+}
+
+/* ---- from the main thread */
+
+struct worker *worker_new(const struct worker_plan *plan, struct snapshot *s, const struct worker_news *news)
+{
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+
+	if (w == NULL)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->index = plan->index;
+	w->limits = plan->limits;
+	w->env.socket_limit = plan->sockets;
+	w->news = *news;
+	list_init(&w->listeners);
+	list_init(&w->mailbox);
+	ASSERT(pthread_mutex_init(&w->mailbox_lock, NULL) == 0);
+	random_init(&w->random);
+	w->loop = loop_new();
+	w->env.loop = w->loop;
+	w->env.random = &w->random;
+	if (w->loop != NULL && (w->timer = loop_timer_new(w->loop, on_timer, w)) != NULL &&
+	    (w->wakeup = loop_wakeup_new(w->loop, on_wakeup, w)) != NULL && make_forward(w, plan->threads, s)) {
+		loop_set_turn(w->loop, on_turn, w);
+		return w;
+	}
+	worker_free(w);
+	return NULL;
+}
+
+bool worker_listen(struct worker *w, enum listen_kind kind, int fd)
+{
+	return add_listener(w, kind, fd);
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_run(w->loop);
+	return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+	sigset_t all, before;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
+/* Without memory the order is lost and said so by the caller's log; nothing else hangs on it. */
+static void post(struct worker *w, const struct order *order)
+{
+	struct order *o = malloc(sizeof(*o));
+
+	if (o == NULL)
+		return;
+	*o = *order;
+	list_init(&o->link);
+	pthread_mutex_lock(&w->mailbox_lock);
+	list_append(&w->mailbox, &o->link);
+	pthread_mutex_unlock(&w->mailbox_lock);
+	loop_wakeup_send(w->wakeup);
+}
+
+void worker_adopt(struct worker *w, struct snapshot *s)
+{
+	post(w, &(struct order){.kind = ORDER_ADOPT, .snapshot = snapshot_ref(s)});
+}
+
+void worker_add_listener(struct worker *w, enum listen_kind kind, int fd)
+{
+	post(w, &(struct order){.kind = ORDER_LISTEN, .listen_kind = kind, .fd = fd});
+}
+
+void worker_remove_listener(struct worker *w, const struct addr *addr)
+{
+	post(w, &(struct order){.kind = ORDER_UNLISTEN, .addr = *addr});
+}
+
+void worker_pool_closed(struct worker *w, const char *pool_name)
+{
+	struct order o = {.kind = ORDER_POOL_CLOSED};
+
+	strncat(o.pool_name, pool_name, sizeof(o.pool_name) - 1);
+	post(w, &o);
+}
+
+void worker_stop(struct worker *w)
+{
+	post(w, &(struct order){.kind = ORDER_STOP});
+}
+
+void worker_join(struct worker *w)
+{
+	pthread_join(w->thread, NULL);
+}
+
+void worker_free(struct worker *w)
+{
+	close_listeners(w);
+	if (w->forward != NULL)
+		forward_free(w->forward);
+	if (w->timer != NULL)
+		loop_timer_close(w->timer);
+	if (w->wakeup != NULL)
+		loop_wakeup_close(w->wakeup);
+	if (w->loop != NULL)
+		loop_free(w->loop);
+	LIST_FOR_EACH(link, &w->mailbox) {
+		struct order *o = CONTAINER_OF(link, struct order, link);
+		if (o->kind == ORDER_ADOPT)
+			snapshot_unref(o->snapshot);
+		if (o->kind == ORDER_LISTEN)
+			close(o->fd);
+		free(o);
+	}
+	pthread_mutex_destroy(&w->mailbox_lock);
+	free(w);
+}
+
+const struct metrics *worker_metrics(const struct worker *w)
+{
+	return &w->metrics;
+}

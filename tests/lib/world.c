@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/text.h"
+
+enum { MOST_QUERIES = 1 << 20, REPLIES_KEPT = 4096, START_US = 1000000000 };
+
+enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_REFUSED };
+
+struct event {
+	struct event *next;
+	uint64_t at_us, number;
+	enum event_kind kind;
+	struct transport_attempt *attempt;
+	struct fake_transport *transport;
+	size_t len;
+	uint8_t message[1500];
+};
+
+struct fake_transport {
+	struct transport transport; /* first */
+	struct world *world;
+	struct world_upstream *upstream;
+	bool stream;
+};
+
+struct world {
+	uint64_t now_us, events_made;
+	struct event *events; /* in order of time */
+	struct snapshot *snapshot;
+	struct forward *forward;
+	struct prober *prober;
+	struct random random;
+	struct transport_env worker_env, main_env;
+	struct metrics metrics;
+	struct world_upstream upstreams[WORLD_UPSTREAMS];
+	unsigned upstream_count, queries, replies, loss_state;
+	struct world_reply kept[REPLIES_KEPT];
+	uint8_t out[65536];
+	bool trace_off;
+	size_t trace_len;
+	char trace[WORLD_TRACE_BYTES], given[WORLD_TRACE_BYTES];
+};
+
+static struct world *the_world; /* transports are opened without a word of whose they are */
+
+static void note(struct world *w, const char *format, ...)
+{
+	va_list args;
+
+	if (w->trace_off || w->trace_len > sizeof(w->trace) - 512)
+		return;
+	w->trace_len += (size_t)snprintf(w->trace + w->trace_len, 64, "[%5llu] ", (unsigned long long)((w->now_us - START_US) / US_PER_MS));
+	va_start(args, format);
+	w->trace_len += (size_t)vsnprintf(w->trace + w->trace_len, 400, format, args);
+	va_end(args);
+	w->trace[w->trace_len++] = '\n';
+	w->trace[w->trace_len] = '\0';
+}
+
+/* ---- upstreams */
+
+struct world_upstream *world_upstream(struct world *w, const char *ip)
+{
+	for (unsigned i = 0; i < w->upstream_count; i++)
+		if (strcmp(w->upstreams[i].ip, ip) == 0)
+			return &w->upstreams[i];
+	ASSERT(w->upstream_count < WORLD_UPSTREAMS);
+	struct world_upstream *u = &w->upstreams[w->upstream_count++];
+	snprintf(u->ip, sizeof(u->ip), "%s", ip);
+	u->rtt_us = 4 * US_PER_MS;
+	return u;
+}
+
+void world_set(struct world *w, const char *ip, enum world_fault fault)
+{
+	static const char *const names[WORLD_SERVER_FAULTS] = {"well", "silent", "broken", "unreachable", "closed", "truncating", "lower-casing", "without EDNS"};
+
+	note(w, "-- %s is %s", ip, names[fault]);
+	world_upstream(w, ip)->fault = fault;
+}
+
+void world_set_all(struct world *w, enum world_fault fault)
+{
+	for (size_t i = 0; i < w->snapshot->pool_count; i++)
+		for (int k = 0; k < w->snapshot->pools[i].count; k++) {
+			char ip[ADDR_TEXT_MAX];
+			world_set(w, addr_format_ip(&w->snapshot->pools[i].places[k].upstream->addr, ip), fault);
+		}
+}
+
+static void push(struct world *w, const struct event *e)
+{
+	struct event *copy = malloc(sizeof(*copy)), **at = &w->events;
+
+	ASSERT(copy != NULL);
+	*copy = *e;
+	copy->number = w->events_made++;
+	while (*at != NULL && (*at)->at_us <= copy->at_us)
+		at = &(*at)->next;
+	copy->next = *at;
+	*at = copy;
+}
+
+/* Numbers that repeat from run to run. */
+static unsigned dice(struct world *w)
+{
+	w->loss_state = w->loss_state * 1103515245u + 12345u;
+	return (w->loss_state >> 16) % 1000;
+}
+
+/* An A record with TTL 60 for A; NXDOMAIN with an SOA for names that begin with "nx"; NODATA for other types; NS for NS. */
+static size_t write_answer(const struct world_upstream *u, const struct question_upstream *q, bool stream, uint8_t *out)
+{
+	static const uint8_t soa[] = {0xc0, 12, 0, 6, 0, 1, 0, 0, 3, 0x84, 0, 22, 0, 0, 0, 0, 0, 1, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84};
+	static const uint8_t a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
+	static const uint8_t ns[] = {0xc0, 12, 0, 2, 0, 1, 0, 0, 0, 60, 0, 1, 0};
+	struct question_upstream echo = *q;
+	bool broken = u->fault == WORLD_RCODE, no_edns = u->fault == WORLD_NO_EDNS && q->edns;
+	uint16_t flags = DNS_QR | DNS_RD | DNS_RA;
+	size_t len;
+
+	if (u->fault == WORLD_WRONG_CASE)
+		echo.case_bits = 0;
+	echo.edns = q->edns && !no_edns;
+	echo.flags = 0;
+	len = question_write(&echo, out);
+	size_t opt = echo.edns ? EDNS_OPT_BYTES : 0, body = len - opt;
+	uint8_t opt_bytes[EDNS_OPT_BYTES];
+	memcpy(opt_bytes, out + body, opt);
+	if (u->fault == WORLD_TRUNCATE && !stream) {
+		flags |= DNS_TC;
+	} else if (broken || no_edns) {
+		flags |= broken ? u->rcode : DNS_FORMERR;
+	} else if (q->type == DNS_TYPE_A && memcmp(q->name->octets + 1, "nx", 2) != 0) {
+		memcpy(out + body, a, sizeof(a));
+		body += sizeof(a);
+		out[7] = 1;
+	} else if (q->type == DNS_TYPE_NS) {
+		memcpy(out + body, ns, sizeof(ns));
+		body += sizeof(ns);
+		out[7] = 1;
+	} else {
+		memcpy(out + body, soa, sizeof(soa));
+		body += sizeof(soa);
+		out[9] = 1;
+		flags |= q->type == DNS_TYPE_A ? DNS_NXDOMAIN : DNS_NOERROR;
+	}
+	memcpy(out + body, opt_bytes, opt);
+	dns_put16(out + 2, flags);
+	return body + opt;
+}
+
+static bool is_silent(struct world *w, const struct world_upstream *u, const struct question_upstream *q)
+{
+	size_t n = u->silent_name == NULL ? 0 : strlen(u->silent_name);
+
+	if (u->fault == WORLD_SILENT || (n > 0 && q->type != DNS_TYPE_NS && memcmp(q->name->octets + 1, u->silent_name, n) == 0))
+		return true;
+	return u->lost_pm > 0 && dice(w) < u->lost_pm;
+}
+
+static int fake_send(struct transport *t, struct transport_attempt *a)
+{
+	struct fake_transport *ft = (struct fake_transport *)t;
+	struct world *w = ft->world;
+	struct world_upstream *u = ft->upstream;
+	bool probe = t->env == &w->main_env;
+	struct event e = {.attempt = a, .transport = ft, .at_us = w->now_us + u->rtt_us, .kind = EVENT_ANSWER};
+	char name[TEXT_NAME_MAX];
+
+	a->asked.id = random_u16(&w->random);
+	(*(probe ? &u->probed : &u->asked))++;
+	note(w, "  %s %s%s: %s", probe ? "probe" : "attempt", u->ip, ft->stream ? " over TCP" : "", text_name(a->asked.name, name));
+	if (ft->stream && (u->tcp_closed || u->fault == WORLD_CLOSED))
+		e.kind = EVENT_REFUSED;
+	else if (!ft->stream && (u->fault == WORLD_ICMP || u->fault == WORLD_CLOSED))
+		e.kind = EVENT_ICMP;
+	else if (is_silent(w, u, &a->asked))
+		return 0;
+	if (e.kind == EVENT_ANSWER)
+		e.len = write_answer(u, &a->asked, ft->stream, e.message);
+	push(w, &e);
+	return 0;
+}
+
+static void fake_cancel(struct transport *t, struct transport_attempt *a)
+{
+	struct world *w = ((struct fake_transport *)t)->world;
+
+	for (struct event **at = &w->events; *at != NULL;) {
+		struct event *e = *at;
+		if (e->attempt == a) {
+			*at = e->next;
+			free(e);
+		} else {
+			at = &e->next;
+		}
+	}
+}
+
+static void fake_flush(struct transport *t)
+{
+	t->dirty = false;
+}
+
+static void fake_close(struct transport *t)
+{
+	ASSERT(t->open_attempts == 0);
+	free(t);
+}
+
+static struct transport *fake_open(struct transport_env *env, const struct addr *addr, bool stream);
+
+static struct transport *open_udp(struct transport_env *env, const struct addr *addr, uint32_t source_ports)
+{
+	ASSERT(source_ports >= 2);
+	return fake_open(env, addr, false);
+}
+
+static struct transport *open_tcp(struct transport_env *env, const struct addr *addr, uint32_t source_ports)
+{
+	(void)source_ports;
+	return fake_open(env, addr, true);
+}
+
+static const struct transport_ops fake_udp = {open_udp, fake_send, fake_cancel, fake_flush, fake_close, false};
+static const struct transport_ops fake_tcp = {open_tcp, fake_send, fake_cancel, fake_flush, fake_close, true};
+
+static struct transport *fake_open(struct transport_env *env, const struct addr *addr, bool stream)
+{
+	struct fake_transport *ft = calloc(1, sizeof(*ft));
+	char ip[ADDR_TEXT_MAX];
+
+	ASSERT(ft != NULL);
+	ft->transport.ops = stream ? &fake_tcp : &fake_udp;
+	ft->transport.env = env;
+	ft->world = the_world;
+	ft->upstream = world_upstream(ft->world, addr_format_ip(addr, ip));
+	ft->stream = stream;
+	return &ft->transport;
+}
+
+static void happen(struct world *w, struct event *e)
+{
+	struct transport_attempt *a = e->attempt;
+	struct transport *t = &e->transport->transport;
+	struct transport_events *events = &t->env->events;
+
+	if (e->kind == EVENT_ICMP) {
+		events->hint(events->arg, a, TRANSPORT_ICMP, ECONNREFUSED);
+		return;
+	}
+	enum question_echo echo = e->kind == EVENT_ANSWER ? question_echo(&a->asked, e->message, e->len) : ECHO_NO;
+	if (echo == ECHO_WRONG_CASE && !e->transport->stream) {
+		events->hint(events->arg, a, TRANSPORT_WRONG_CASE, 0);
+		return;
+	}
+	a->transport = NULL;
+	t->open_attempts--;
+	if (e->kind == EVENT_REFUSED)
+		events->failed(events->arg, a, -ECONNREFUSED);
+	else
+		events->answered(events->arg, a, e->message, e->len, echo == ECHO_ERROR);
+	(void)w;
+}
+
+/* ---- clients */
+
+static uint8_t *room(const struct reply_to *to, size_t *size)
+{
+	struct world *w = (struct world *)(void *)to->listener;
+
+	*size = to->client.in6.sin6_scope_id != 0 ? sizeof(w->out) - 1 : DNS_UDP_BYTES;
+	return w->out;
+}
+
+static int read_ede(const uint8_t *message, size_t len, char *text, size_t size)
+{
+	/* Our own OPT is last: 11 bytes, then one option 15. */
+	for (size_t at = DNS_HEADER_BYTES; at + 17 <= len; at++)
+		if (message[at] == 0 && dns_get16(message + at + 1) == DNS_TYPE_OPT && dns_get16(message + at + 11) == 15 &&
+		    at + 15 + dns_get16(message + at + 13) == len) {
+			snprintf(text, size, "%.*s", (int)(len - at - 17), (const char *)message + at + 17);
+			return dns_get16(message + at + 15);
+		}
+	return -1;
+}
+
+static uint32_t first_ttl(const uint8_t *message, size_t len)
+{
+	int at = name_skip(message, len, DNS_HEADER_BYTES);
+
+	if (at < 0 || dns_ancount(message) + dns_nscount(message) == 0)
+		return 0;
+	at = name_skip(message, len, (size_t)at + 4);
+	return at < 0 ? 0 : dns_get32(message + at + 4);
+}
+
+static void send_reply(const struct reply_to *to, size_t len)
+{
+	struct world *w = (struct world *)(void *)to->listener;
+	struct world_reply *r = &w->kept[to->tcp.slot % REPLIES_KEPT];
+	char rcode[TEXT_TYPE_MAX];
+
+	ASSERT(r->query != to->tcp.slot); /* each query is answered once */
+	memset(r, 0, offsetof(struct world_reply, message));
+	r->query = to->tcp.slot;
+	r->at_us = w->now_us;
+	r->flags = dns_flags(w->out);
+	r->rcode = r->flags & DNS_RCODE;
+	r->ancount = dns_ancount(w->out);
+	r->ttl_s = first_ttl(w->out, len);
+	r->ede = read_ede(w->out, len, r->ede_text, sizeof(r->ede_text));
+	r->len = len;
+	memcpy(r->message, w->out, MIN(len, sizeof(r->message)));
+	w->replies++;
+	note(w, "reply %u %s%s%s%s", r->query, text_rcode(r->rcode, rcode), r->flags & DNS_TC ? " TC" : "",
+	     r->ede >= 0 ? ", " : "", r->ede >= 0 ? r->ede_text : "");
+}
+
+static void drop_reply(const struct reply_to *to)
+{
+	note((struct world *)(void *)to->listener, "dropped %u", to->tcp.slot);
+}
+
+static bool is_stream(const struct reply_to *to)
+{
+	return to->client.in6.sin6_scope_id != 0;
+}
+
+unsigned world_send(struct world *w, const uint8_t *packet, size_t len, const char *client, bool stream)
+{
+	struct reply_to to = {.listener = (struct listener *)(void *)w};
+
+	ASSERT(addr_parse(&to.client, client, 40000) == 0 && ++w->queries < MOST_QUERIES);
+	to.client.in6.sin6_scope_id = stream; /* unused by IPv4: marks the stream */
+	to.tcp.slot = w->queries;
+	forward_query(w->forward, &to, packet, len, w->now_us);
+	forward_flush(w->forward);
+	return w->queries;
+}
+
+unsigned world_ask(struct world *w, const char *name, const char *type)
+{
+	uint8_t packet[QUESTION_UPSTREAM_MAX];
+	struct name n;
+
+	ASSERT(text_read_name(&n, name) == 0);
+	int number = text_read_type(type);
+	ASSERT(number >= 0);
+	struct question_upstream q = {.name = &n, .id = (uint16_t)(w->queries + 1), .type = (uint16_t)number, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = true};
+	note(w, "query %u %s %s", w->queries + 1, name, type);
+	return world_send(w, packet, question_write(&q, packet), "127.0.0.1", false);
+}
+
+const struct world_reply *world_reply(const struct world *w, unsigned query)
+{
+	const struct world_reply *r = &w->kept[query % REPLIES_KEPT];
+	return r->query == query ? r : NULL;
+}
+
+unsigned world_replies(const struct world *w)
+{
+	return w->replies;
+}
+
+/* ---- time */
+
+static uint64_t now(void *arg)
+{
+	return ((struct world *)arg)->now_us;
+}
+
+static void on_doubt(void *arg, struct pool *pool)
+{
+	struct world *w = arg;
+
+	note(w, "  %s is doubted", pool->name);
+	prober_doubt(w->prober, pool->name, w->now_us);
+}
+
+static void on_changed(void *arg, struct pool *pool, struct upstream *u, enum health_change change)
+{
+	struct world *w = arg;
+	char ip[ADDR_TEXT_MAX];
+
+	(void)pool;
+	note(w, "  %s %s", addr_format_ip(&u->addr, ip), change == HEALTH_TO_UP ? "up" : change == HEALTH_TO_DOWN ? "down" : "suspect");
+	if (change == HEALTH_TO_SUSPECT)
+		prober_suspect(w->prober, u, w->now_us);
+}
+
+static void on_closed(void *arg, struct pool *pool)
+{
+	struct world *w = arg;
+
+	note(w, "%s is down", pool->name);
+	forward_pool_closed(w->forward, pool->name, w->now_us);
+}
+
+static void on_opened(void *arg, struct pool *pool, int place)
+{
+	char ip[ADDR_TEXT_MAX];
+
+	note(arg, "%s is open: %s answers", pool->name, addr_format_ip(&pool->places[place].upstream->addr, ip));
+}
+
+void world_run_ms(struct world *w, uint64_t ms)
+{
+	uint64_t end = w->now_us + ms * US_PER_MS;
+
+	for (;;) {
+		uint64_t next = MIN(forward_next_us(w->forward), prober_next_us(w->prober));
+		if (w->events != NULL)
+			next = MIN(next, w->events->at_us);
+		if (next > end)
+			break;
+		w->now_us = MAX(w->now_us, next);
+		while (w->events != NULL && w->events->at_us <= w->now_us) {
+			struct event *e = w->events;
+			w->events = e->next;
+			happen(w, e);
+			free(e);
+		}
+		forward_clock(w->forward, w->now_us);
+		prober_clock(w->prober, w->now_us);
+		forward_flush(w->forward);
+		prober_flush(w->prober);
+	}
+	w->now_us = end;
+}
+
+uint64_t world_now_us(const struct world *w)
+{
+	return w->now_us - START_US;
+}
+
+const char *world_trace(struct world *w)
+{
+	memcpy(w->given, w->trace, w->trace_len + 1);
+	w->trace_len = 0;
+	w->trace[0] = '\0';
+	return w->given;
+}
+
+void world_trace_off(struct world *w)
+{
+	w->trace_off = true;
+}
+
+/* ---- birth and death */
+
+static struct config *read_config(const char *zones_conf)
+{
+	struct diagnostics d;
+
+	diagnostics_init(&d);
+	struct config *c = config_load_text(zones_conf, strlen(zones_conf), &d);
+	if (c == NULL)
+		diagnostics_print(&d, "zones.conf", stderr);
+	ASSERT(c != NULL);
+	diagnostics_deinit(&d);
+	return c;
+}
+
+struct world *world_new(const char *zones_conf)
+{
+	struct world *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+
+	ASSERT(w != NULL);
+	memset(w, 0, sizeof(*w));
+	the_world = w;
+	w->now_us = START_US;
+	w->loss_state = 1;
+	random_init(&w->random);
+	w->worker_env.random = w->main_env.random = &w->random;
+	w->snapshot = snapshot_new(read_config(zones_conf), NULL, NULL);
+	ASSERT(w->snapshot != NULL);
+	const struct forward_world fw = {.thread = 1, .random = &w->random, .metrics = &w->metrics, .env = &w->worker_env,
+					 .transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp},
+					 .replies = {room, send_reply, drop_reply, is_stream}, .threads = 2, .now_us = now,
+					 .doubt = on_doubt, .changed = on_changed, .arg = w};
+	w->forward = forward_new(&fw, w->snapshot, w->now_us);
+	const struct prober_world pw = {.random = &w->random, .env = &w->main_env,
+					.transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp}, .threads = 2,
+					.now_us = now, .closed = on_closed, .opened = on_opened, .changed = on_changed, .arg = w};
+	w->prober = prober_new(&pw, w->snapshot, w->now_us);
+	ASSERT(w->forward != NULL && w->prober != NULL);
+	return w;
+}
+
+void world_reload(struct world *w, const char *zones_conf)
+{
+	struct snapshot *next = snapshot_new(read_config(zones_conf), NULL, w->snapshot);
+
+	ASSERT(next != NULL);
+	note(w, "-- reload");
+	forward_adopt(w->forward, next, w->now_us);
+	prober_adopt(w->prober, next, w->now_us);
+	snapshot_unref(w->snapshot);
+	w->snapshot = next;
+}
+
+void world_free(struct world *w)
+{
+	forward_free(w->forward);
+	prober_free(w->prober);
+	ASSERT(w->events == NULL);
+	snapshot_unref(w->snapshot);
+	free(w);
+}
+
+struct pool *world_pool(struct world *w, const char *name)
+{
+	for (size_t i = 0; i < w->snapshot->pool_count; i++)
+		if (strcmp(w->snapshot->pools[i].name, name) == 0)
+			return &w->snapshot->pools[i];
+	ASSERT(!"no such pool");
+	return NULL;
+}
+
+struct upstream *world_upstream_state(struct world *w, const char *ip)
+{
+	struct addr a;
+
+	ASSERT(addr_parse(&a, ip, 53) == 0);
+	for (size_t i = 0; i < w->snapshot->pool_count; i++)
+		for (int k = 0; k < w->snapshot->pools[i].count; k++)
+			if (addr_equal_ip(&w->snapshot->pools[i].places[k].upstream->addr, &a))
+				return w->snapshot->pools[i].places[k].upstream;
+	ASSERT(!"no such upstream");
+	return NULL;
+}
+
+struct forward *world_forward(struct world *w)
+{
+	return w->forward;
+}
+
+struct snapshot *world_snapshot(struct world *w)
+{
+	return w->snapshot;
+}
+
+const struct metrics *world_metrics(const struct world *w)
+{
+	return &w->metrics;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_LIB_WORLD_H
+#define TESTS_LIB_WORLD_H
+/* A worker's forwarder and the prober on a virtual clock, between pretended clients and pretended upstreams: a day of outages runs in
+ * milliseconds, and what happened is a text to compare with.
+ *
+ * Each upstream has an RTT and a fault. Events are kept in order of time; time jumps from one to the next. */
+
+#include "server/forward.h"
+#include "server/prober.h"
+
+enum { WORLD_UPSTREAMS = 32, WORLD_TRACE_BYTES = 1 << 20 };
+
+enum world_fault {
+	WORLD_WELL,
+	WORLD_SILENT,
+	WORLD_RCODE,       /* `rcode` */
+	WORLD_ICMP,        /* unreachable, at once */
+	WORLD_CLOSED,      /* unreachable, and TCP refused */
+	WORLD_TRUNCATE,    /* TC over UDP */
+	WORLD_WRONG_CASE,  /* does not echo letter case */
+	WORLD_NO_EDNS,     /* FORMERR without OPT to who sends one */
+	WORLD_SERVER_FAULTS
+};
+
+struct world_upstream {
+	char ip[64];
+	uint64_t rtt_us;
+	enum world_fault fault;
+	uint16_t rcode;
+	bool tcp_closed;
+	unsigned lost_pm;          /* of 1000 queries, by a fixed sequence */
+	const char *silent_name;   /* silent about names that begin with this label, however well otherwise */
+	unsigned asked, probed;    /* client questions and probes that came */
+};
+
+/* What a client got. */
+struct world_reply {
+	unsigned query;
+	uint64_t at_us;
+	uint16_t rcode, flags;
+	uint16_t ancount;
+	uint32_t ttl_s;            /* of the first record */
+	int ede;                   /* -1: none */
+	char ede_text[256];
+	size_t len;
+	uint8_t message[4096];     /* as far as it fits */
+};
+
+struct world;
+
+/* From the text of a zones.conf. Time starts at 0 in the trace; the clock itself far from zero. */
+struct world *world_new(const char *zones_conf);
+void world_free(struct world *w);
+
+/* The upstream with this IP, whatever its port: made well, RTT 4 ms, at first mention. */
+struct world_upstream *world_upstream(struct world *w, const char *ip);
+void world_set(struct world *w, const char *ip, enum world_fault fault);
+void world_set_all(struct world *w, enum world_fault fault);
+
+/* Asks; returns the query's number. Names in presentation format. */
+unsigned world_ask(struct world *w, const char *name, const char *type);
+unsigned world_send(struct world *w, const uint8_t *packet, size_t len, const char *client, bool stream);
+
+/* Lets time pass. */
+void world_run_ms(struct world *w, uint64_t ms);
+uint64_t world_now_us(const struct world *w);
+
+/* Reads another zones.conf. */
+void world_reload(struct world *w, const char *zones_conf);
+
+/* The reply to a query; NULL if none came yet. */
+const struct world_reply *world_reply(const struct world *w, unsigned query);
+unsigned world_replies(const struct world *w);
+
+/* Everything that happened since the last call, a line each: `[  12] …`. */
+const char *world_trace(struct world *w);
+void world_trace_off(struct world *w); /* for long runs */
+
+struct pool *world_pool(struct world *w, const char *name);
+struct upstream *world_upstream_state(struct world *w, const char *ip);
+struct forward *world_forward(struct world *w);
+struct snapshot *world_snapshot(struct world *w);
+const struct metrics *world_metrics(const struct world *w);
+
+#endif
