@@ -46,12 +46,18 @@ struct flight {
 	struct name name;
 };
 
+/* Who is to be answered, and when now is. */
+struct client {
+	const struct reply_to *to;
+	const struct reply_asker *asker;
+	uint64_t now_us;
+};
+
 /* One client's question, waiting. */
 struct query {
 	struct list link;
 	struct reply_to to;
 	struct reply_asker asker;
-	uint64_t came_us;
 	uint8_t spelled[NAME_MAX_OCTETS];
 };
 
@@ -63,7 +69,7 @@ struct attempt {
 	struct upstream *upstream;    /* of the flight's pool when it was sent; the lease keeps it */
 	uint64_t sent_us, overdue_us;
 	uint8_t place, pool_number;   /* pool_number: of the route */
-	bool stream, hinted, overdue;
+	bool stream, hinted, overdue, judged;
 };
 
 struct forward_transport {
@@ -95,13 +101,13 @@ struct flight *flight_find(struct forward *f, const struct cache_key *key);
 /* NULL when a bound is reached. */
 struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool, uint64_t now_us);
 /* Off the table: no query may join any more. Its open attempts go on. */
-void flight_land(struct forward *f, struct flight *fl, uint64_t now_us);
+void flight_land(struct forward *f, struct flight *fl);
 /* Frees a landed flight without open attempts; otherwise arms its timer for what they may still tell. */
 void flight_settle(struct forward *f, struct flight *fl, uint64_t now_us);
 void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us);
 /* The next endpoint of the route takes over, if there is one; false if not. */
 bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us);
-/* Its deadline has come, or its timer for something else. */
+/* Its timer has fired. */
 void flight_due(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Nobody is left to ask: stale, the rcode, the cut answer, or SERVFAIL with the reason. Lands. */
 void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us);
@@ -126,10 +132,10 @@ void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 /* ---- landing.c */
 void landing_count(struct forward *f, uint16_t rcode);
 /* A reply without records. */
-void landing_error(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, uint16_t rcode, enum dns_ede ede, const char *text);
-/* From the cache, straight into the outgoing buffer. What it found; CACHE_MISS and CACHE_FAILED reply nothing. `stale_only_if`: reply a stale one too. */
-enum cache_result landing_from_cache(struct forward *f, const struct snapshot *s, const struct cache_key *key, const struct reply_to *to,
-				     const struct reply_asker *asker, bool stale_too, struct cache_hit *hit, uint64_t now_us);
+void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text);
+/* From the cache, straight into the outgoing buffer. What it found; only CACHE_FRESH was replied to, and with `stale_too` CACHE_STALE. */
+enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
+				     struct cache_hit *hit);
 /* Every waiting query of the flight gets the answer in f->answer. */
 void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Every waiting query that can be served from an expired answer is. Returns how many still wait. */
@@ -140,9 +146,8 @@ void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum 
 void landing_describe(const struct flight *fl, char *out, size_t size);
 
 /* ---- special.c: names answered here */
-bool special_reply(struct forward *f, const struct snapshot_zone *zone, const struct question *q, const struct reply_to *to,
-		   const struct reply_asker *asker);
-void special_any(struct forward *f, const struct reply_to *to, const struct reply_asker *asker);
-void special_chaos(struct forward *f, const struct question *q, const struct reply_to *to, const struct reply_asker *asker);
+bool special_reply(struct forward *f, const struct client *c, const struct snapshot_zone *zone, const struct question *q);
+void special_any(struct forward *f, const struct client *c);
+void special_chaos(struct forward *f, const struct client *c, const struct question *q);
 
 #endif

@@ -199,7 +199,8 @@ uint64_t attempt_next_judgement_us(const struct flight *fl, uint64_t now_us)
 	LIST_FOR_EACH(link, &fl->attempts) {
 		const struct attempt *a = CONTAINER_OF(link, struct attempt, link);
 		uint64_t doubt_us = a->sent_us + rtt_timeout_us(&a->upstream->rtt);
-		at = MIN(at, a->sent_us + HEALTH_NEVER_US);
+		if (fl->landed || !a->judged)
+			at = MIN(at, a->sent_us + HEALTH_NEVER_US);
 		if (fl->answered && !a->overdue)
 			at = MIN(at, a->overdue_us);
 		if (!fl->landed && !fl->doubted && doubt_us > now_us)
@@ -233,8 +234,11 @@ void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us)
 	LIST_FOR_EACH(link, &fl->attempts) {
 		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
 		if (now_us >= a->sent_us + HEALTH_NEVER_US) {
-			judge_silent(f, a, now_us);
-			end(f, a);
+			if (!a->judged)
+				judge_silent(f, a, now_us);
+			a->judged = true;
+			if (fl->landed)
+				end(f, a); /* while somebody waits it stays: names may be slow, addresses need not be */
 		} else if (fl->answered && !a->overdue && now_us >= a->overdue_us) {
 			a->overdue = true;
 			if (is_evidence(a))
@@ -405,7 +409,7 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 	fl->answered = true;
 	landing_answer(f, fl, now_us);
 	attempt_blame(f, fl, now_us);
-	flight_land(f, fl, now_us);
+	flight_land(f, fl);
 	flight_settle(f, fl, now_us);
 }
 

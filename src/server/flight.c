@@ -14,6 +14,9 @@ enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 30, RETRY_AFTER_RCODE_S 
 /* A hedge that the budget forbids is thought of again after this. */
 enum { AGAIN_US = 10000, LEAST_NEXT_DELAY_US = 50000 };
 
+/* An attempt makes room for another after this, while FORWARD_OPEN_ATTEMPTS are out: names that are slow to resolve are given time. */
+enum { GIVE_UP_US = 2000000 };
+
 static struct list *bucket(struct forward *f, uint64_t hash)
 {
 	return &f->table[hash % FLIGHT_BUCKETS];
@@ -78,9 +81,8 @@ struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, c
 	return fl;
 }
 
-void flight_land(struct forward *f, struct flight *fl, uint64_t now_us)
+void flight_land(struct forward *f, struct flight *fl)
 {
-	(void)now_us;
 	if (fl->landed)
 		return;
 	fl->landed = true;
@@ -190,7 +192,7 @@ void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us)
 	}
 	if (clients > 0 || stale_known)
 		remember_failure(f, fl, rcode, stale_known, now_us);
-	flight_land(f, fl, now_us);
+	flight_land(f, fl);
 	flight_settle(f, fl, now_us);
 }
 
@@ -230,8 +232,8 @@ static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
 	}
 	bool retry = last == NULL || pool_is_doubtful(fl->pool, fl->last_place) ||
 		     now_us >= last->sent_us + rtt_timeout_us(&last->upstream->rtt);
-	if (fl->open >= FORWARD_OPEN_ATTEMPTS && !oldest->hinted && now_us < oldest->sent_us + rtt_timeout_us(&oldest->upstream->rtt)) {
-		fl->next_at_us = oldest->sent_us + rtt_timeout_us(&oldest->upstream->rtt);
+	if (fl->open >= FORWARD_OPEN_ATTEMPTS && !oldest->hinted && now_us < oldest->sent_us + GIVE_UP_US) {
+		fl->next_at_us = oldest->sent_us + GIVE_UP_US;
 		return;
 	}
 	if (!retry && !(fl->pool->hedge_us != 0 && pool_spend_hedge(fl->pool))) {

@@ -104,103 +104,102 @@ static void count_drop(struct forward *f, const struct reply_to *to, enum metric
 	f->world.replies.drop(to);
 }
 
-/* A stranger is told so, whatever the question was, as far as it can be read. */
-static void refuse_stranger(struct forward *f, const struct reply_to *to, const struct question *q, enum question_verdict v, bool tcp)
-{
-	struct reply_asker asker;
-
-	reply_asker_init(&asker, q, tcp);
-	asker.has_question = v == QUESTION_OK || v == QUESTION_BADVERS;
-	landing_error(f, to, &asker, DNS_REFUSED, DNS_EDE_PROHIBITED, "not in allow-from");
-}
-
-static bool refuse_verdict(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, enum question_verdict v)
+/* What cannot be read is answered by its rcode. True if the query is done with. */
+static bool judge_form(struct forward *f, const struct client *c, enum question_verdict v)
 {
 	static const uint16_t rcodes[] = {
 		[QUESTION_NOTIMP] = DNS_NOTIMP, [QUESTION_FORMERR] = DNS_FORMERR, [QUESTION_BADVERS] = DNS_BADVERS};
 
 	if (LIKELY(v == QUESTION_OK))
 		return false;
-	landing_error(f, to, asker, rcodes[v], DNS_EDE_NONE, NULL);
+	landing_error(f, c, rcodes[v], DNS_EDE_NONE, NULL);
 	return true;
 }
 
 /* Classes and types that are no ordinary look-up. True if the query is done with. */
-static bool judge_type(struct forward *f, const struct reply_to *to, const struct question *q, const struct reply_asker *asker)
+static bool judge_type(struct forward *f, const struct client *c, const struct question *q)
 {
 	if (LIKELY(q->class == DNS_CLASS_IN && q->type < DNS_TYPE_TKEY && q->type != DNS_TYPE_OPT && q->type != 0))
 		return false;
 	if (q->class == DNS_CLASS_CH) {
-		special_chaos(f, q, to, asker);
+		special_chaos(f, c, q);
 		return true;
 	}
-	if (q->type == DNS_TYPE_ANY && q->class == DNS_CLASS_IN) {
-		if (f->world.replies.is_stream(to))
-			return false;
-		special_any(f, to, asker);
+	if (q->class == DNS_CLASS_IN && q->type == DNS_TYPE_ANY && !f->world.replies.is_stream(c->to)) {
+		special_any(f, c);
 		return true;
 	}
-	if (q->class == DNS_CLASS_IN && q->type > DNS_TYPE_ANY)
+	if (q->class == DNS_CLASS_IN && q->type >= DNS_TYPE_ANY)
 		return false; /* unknown types travel as they are */
 	/* AXFR, IXFR, other classes; and TKEY, TSIG, OPT, MAILA, MAILB, 0, which nobody can ask for. */
-	landing_error(f, to, asker, DNS_REFUSED, DNS_EDE_NONE, NULL);
+	landing_error(f, c, DNS_REFUSED, DNS_EDE_NONE, NULL);
 	return true;
 }
 
-static bool wait_in(struct forward *f, struct flight *fl, const struct reply_to *to, const struct reply_asker *asker, uint64_t now_us)
+static bool wait_in(struct forward *f, struct flight *fl, const struct client *c)
 {
 	struct query *q = fl->query_count < FORWARD_QUERIES_PER_FLIGHT ? slab_take(&f->queries) : NULL;
 
 	if (q == NULL)
 		return false;
-	q->to = *to;
-	q->asker = *asker;
+	q->to = *c->to;
+	q->asker = *c->asker;
 	q->asker.spelled = q->spelled;
-	q->came_us = now_us;
-	memcpy(q->spelled, asker->spelled, asker->name_len);
+	memcpy(q->spelled, c->asker->spelled, c->asker->name_len);
 	list_append(&fl->queries, &q->link);
 	fl->query_count++;
 	return true;
 }
 
-static void shed(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, const char *why)
+static void shed(struct forward *f, const struct client *c, const char *why)
 {
 	metrics_add(f->world.metrics, METRIC_SHED, 1);
-	landing_error(f, to, asker, DNS_SERVFAIL, DNS_EDE_OTHER, why);
+	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_OTHER, why);
+}
+
+static void join(struct forward *f, struct flight *fl, const struct client *c)
+{
+	metrics_add(f->world.metrics, METRIC_COALESCED, 1);
+	if (!wait_in(f, fl, c))
+		shed(f, c, "too many clients wait for this name");
+	else if (c->now_us >= fl->stale_at_us)
+		landing_stale(f, fl, c->now_us);
+}
+
+static void depart(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	pool_earn_hedge(fl->pool);
+	if (attempt_next(f, fl, false, now_us))
+		flight_arm(f, fl, now_us);
+	else
+		flight_fail(f, fl, now_us);
 }
 
 /* Nothing fresh is known: joins the flight of the same question, or starts one. */
-static void go_upstream(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, const struct reply_to *to,
-			const struct reply_asker *asker, uint64_t now_us)
+static void go_upstream(struct forward *f, const struct client *c, const struct snapshot_zone *zone, const struct cache_key *key)
 {
 	struct flight *fl = flight_find(f, key);
 
 	if (fl != NULL) {
-		metrics_add(f->world.metrics, METRIC_COALESCED, 1);
-		if (!wait_in(f, fl, to, asker, now_us))
-			shed(f, to, asker, "too many clients wait for this name");
-		else if (now_us >= fl->stale_at_us)
-			landing_stale(f, fl, now_us);
+		join(f, fl, c);
 		return;
 	}
-	struct pool *pool = snapshot_route_pool(&f->lease->snapshot->routes[zone->route], now_us);
+	struct pool *pool = snapshot_route_pool(&f->lease->snapshot->routes[zone->route], c->now_us);
 	ASSERT(pool != NULL);
-	fl = flight_new(f, zone, key, pool, now_us);
-	if (fl == NULL || !wait_in(f, fl, to, asker, now_us)) {
-		if (fl != NULL)
-			flight_land(f, fl, now_us), flight_settle(f, fl, now_us);
-		shed(f, to, asker, "too many questions are unanswered");
+	fl = flight_new(f, zone, key, pool, c->now_us);
+	if (fl != NULL && wait_in(f, fl, c)) {
+		depart(f, fl, c->now_us);
 		return;
 	}
-	pool_earn_hedge(pool);
-	if (!attempt_next(f, fl, false, now_us))
-		flight_fail(f, fl, now_us);
-	else
-		flight_arm(f, fl, now_us);
+	if (fl != NULL) {
+		flight_land(f, fl);
+		flight_settle(f, fl, c->now_us);
+	}
+	shed(f, c, "too many questions are unanswered");
 }
 
 /* Every endpoint of the zone is known to be down, and nothing is known of the name. */
-static void refuse_down(struct forward *f, const struct snapshot_route *route, const struct reply_to *to, const struct reply_asker *asker)
+static void refuse_down(struct forward *f, const struct client *c, const struct snapshot_route *route)
 {
 	char text[EDNS_EDE_TEXT_MAX];
 	struct strbuf s;
@@ -211,7 +210,7 @@ static void refuse_down(struct forward *f, const struct snapshot_route *route, c
 	for (int i = 0; route->pools[0]->count > 0 && i < route->count; i++)
 		strbuf_addf(&s, "%s%s: down, none of its %d addresses answers", i == 0 ? "" : "; ", route->pools[i]->name,
 			    route->pools[i]->count);
-	landing_error(f, to, asker, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, text);
+	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, text);
 }
 
 static bool route_is_out(const struct snapshot_route *route, uint64_t now_us)
@@ -219,62 +218,70 @@ static bool route_is_out(const struct snapshot_route *route, uint64_t now_us)
 	return snapshot_route_pool(route, now_us) == NULL || route->pools[0]->count == 0;
 }
 
-/* What an expired or failed entry is worth now. True if the query was answered. */
-static bool judge_known(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, const struct reply_to *to,
-			const struct reply_asker *asker, enum cache_result known, const struct cache_hit *hit, uint64_t now_us)
-{
-	const struct snapshot *s = f->lease->snapshot;
-	const struct snapshot_route *route = &s->routes[zone->route];
-	bool out = route_is_out(route, now_us);
-	bool failed_lately = hit->retry_at_s > now_us / US_PER_S && hit->outage == snapshot_route_outage(route);
-	struct cache_hit again;
-
-	if (known == CACHE_STALE && (out || failed_lately))
-		return landing_from_cache(f, s, key, to, asker, true, &again, now_us) == CACHE_STALE;
-	if (known == CACHE_FAILED && failed_lately && !out) {
-		landing_error(f, to, asker, hit->rcode, DNS_EDE_NO_REACHABLE_AUTHORITY, "asked a moment ago without success");
-		return true;
-	}
-	if (!out)
-		return false;
-	refuse_down(f, route, to, asker);
-	return true;
-}
-
-static void make_key(const struct forward *f, struct cache_key *key, const struct snapshot_zone *zone, const struct question *q)
+/* Asks without a client. */
+static void refresh(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, uint64_t now_us)
 {
 	const struct snapshot_route *route = &f->lease->snapshot->routes[zone->route];
 
+	if (route_is_out(route, now_us) || flight_find(f, key) != NULL)
+		return;
+	struct flight *fl = flight_new(f, zone, key, snapshot_route_pool(route, now_us), now_us);
+	if (fl == NULL)
+		return;
+	metrics_add(f->world.metrics, METRIC_PREFETCHES, 1);
+	depart(f, fl, now_us);
+}
+
+/* What an expired or failed entry is worth now. True if the query was answered. */
+static bool judge_known(struct forward *f, const struct client *c, const struct snapshot_route *route, const struct cache_key *key,
+			enum cache_result known, const struct cache_hit *hit)
+{
+	bool out = route_is_out(route, c->now_us);
+	bool failed_lately = hit->retry_at_s > c->now_us / US_PER_S && hit->outage == snapshot_route_outage(route);
+	struct cache_hit again;
+
+	if (known == CACHE_STALE && (out || failed_lately))
+		return landing_from_cache(f, c, key, true, &again) == CACHE_STALE;
+	if (known == CACHE_FAILED && failed_lately && !out) {
+		landing_error(f, c, hit->rcode, DNS_EDE_NO_REACHABLE_AUTHORITY, "asked a moment ago without success");
+		return true;
+	}
+	if (out)
+		refuse_down(f, c, route);
+	return out;
+}
+
+static void make_key(const struct forward *f, struct cache_key *key, const struct snapshot_route *route, const struct question *q)
+{
 	*key = (struct cache_key){.name = &q->name, .route = route->identity, .type = q->type};
 	if (route->local)
 		key->bits = (uint8_t)((q->edns.dnssec_ok ? CACHE_KEY_DO : 0) | (q->flags & DNS_CD ? CACHE_KEY_CD : 0));
 	cache_key_hash(f->lease->snapshot->cache, key);
 }
 
-static void look_up(struct forward *f, const struct reply_to *to, const struct question *q, const struct reply_asker *asker, uint64_t now_us)
+static void look_up(struct forward *f, const struct client *c, const struct question *q)
 {
-	struct snapshot *s = f->lease->snapshot;
+	const struct snapshot *s = f->lease->snapshot;
 	const struct snapshot_zone *zone = snapshot_find_zone(s, &q->name);
+	const struct snapshot_route *route = &s->routes[zone->route];
 	struct cache_key key;
 	struct cache_hit hit = {0};
 
-	if (UNLIKELY(zone->special != SPECIAL_NONE) && special_reply(f, zone, q, to, asker))
+	if (UNLIKELY(zone->special != SPECIAL_NONE) && special_reply(f, c, zone, q))
 		return;
-	make_key(f, &key, zone, q);
-	enum cache_result known = landing_from_cache(f, s, &key, to, asker, false, &hit, now_us);
+	make_key(f, &key, route, q);
+	enum cache_result known = landing_from_cache(f, c, &key, false, &hit);
 	if (LIKELY(known == CACHE_FRESH)) {
 		metrics_add(f->world.metrics, METRIC_CACHE_HITS, 1);
 		if (UNLIKELY(hit.refresh))
-			forward_refresh(f, &q->name, q->type, now_us);
+			refresh(f, zone, &key, c->now_us);
 		return;
 	}
 	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
-	if (!(q->flags & DNS_RD)) {
-		landing_error(f, to, asker, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
-		return;
-	}
-	if (!judge_known(f, zone, &key, to, asker, known, &hit, now_us))
-		go_upstream(f, zone, &key, to, asker, now_us);
+	if (!(q->flags & DNS_RD))
+		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
+	else if (!judge_known(f, c, route, &key, known, &hit))
+		go_upstream(f, c, zone, &key);
 }
 
 void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *packet, size_t len, uint64_t now_us)
@@ -282,6 +289,7 @@ void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *
 	const struct snapshot *s = f->lease->snapshot;
 	bool tcp = f->world.replies.is_stream(to);
 	struct reply_asker asker;
+	struct client client = {to, &asker, now_us};
 	struct question q;
 
 	metrics_add(f->world.metrics, tcp ? METRIC_QUERIES_TCP : METRIC_QUERIES_UDP, 1);
@@ -295,37 +303,24 @@ void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *
 	}
 	enum question_verdict verdict = question_read(&q, packet, len);
 	ASSERT(verdict != QUESTION_DROP);
-	if (UNLIKELY(!allow_contains(&s->allow, &to->client))) {
-		refuse_stranger(f, to, &q, verdict, tcp);
-		return;
-	}
 	reply_asker_init(&asker, &q, tcp);
 	asker.has_question = verdict == QUESTION_OK || verdict == QUESTION_BADVERS;
-	if (refuse_verdict(f, to, &asker, verdict) || judge_type(f, to, &q, &asker))
-		return;
-	look_up(f, to, &q, &asker, now_us);
+	if (UNLIKELY(!allow_contains(&s->allow, &to->client)))
+		landing_error(f, &client, DNS_REFUSED, DNS_EDE_PROHIBITED, "not in allow-from"); /* whatever a stranger asks */
+	else if (!judge_form(f, &client, verdict) && !judge_type(f, &client, &q))
+		look_up(f, &client, &q);
 }
 
 void forward_refresh(struct forward *f, const struct name *name, uint16_t type, uint64_t now_us)
 {
 	struct snapshot *s = f->lease->snapshot;
 	const struct snapshot_zone *zone = snapshot_find_zone(s, name);
-	const struct snapshot_route *route = &s->routes[zone->route];
-	struct cache_key key = {.name = name, .route = route->identity, .type = type};
+	struct cache_key key = {.name = name, .route = s->routes[zone->route].identity, .type = type};
 
-	if (zone->special != SPECIAL_NONE || route_is_out(route, now_us))
+	if (zone->special != SPECIAL_NONE)
 		return;
 	cache_key_hash(s->cache, &key);
-	if (flight_find(f, &key) != NULL)
-		return;
-	struct flight *fl = flight_new(f, zone, &key, snapshot_route_pool(route, now_us), now_us);
-	if (fl == NULL)
-		return;
-	metrics_add(f->world.metrics, METRIC_PREFETCHES, 1);
-	if (!attempt_next(f, fl, false, now_us))
-		flight_fail(f, fl, now_us);
-	else
-		flight_arm(f, fl, now_us);
+	refresh(f, zone, &key, now_us);
 }
 
 /* ---- clock and messages */

@@ -17,13 +17,13 @@ void landing_count(struct forward *f, uint16_t rcode)
 	metrics_add(f->world.metrics, rcode < ARRAY_SIZE(by_rcode) ? by_rcode[rcode] : METRIC_RESPONSES_OTHER, 1);
 }
 
-void landing_error(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, uint16_t rcode, enum dns_ede ede, const char *text)
+void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text)
 {
 	size_t room;
-	uint8_t *out = f->world.replies.room(to, &room);
+	uint8_t *out = f->world.replies.room(c->to, &room);
 
 	landing_count(f, rcode);
-	f->world.replies.send(to, reply_write_error(out, room, asker, rcode, ede, text));
+	f->world.replies.send(c->to, reply_write_error(out, room, c->asker, rcode, ede, text));
 }
 
 /* ---- from the cache */
@@ -44,49 +44,46 @@ static void fill(struct reply *r, const struct cache_hit *hit, bool stale)
 }
 
 /* More than the outgoing buffer takes: written aside, cut there, copied. */
-static enum cache_result reply_large(struct forward *f, const struct snapshot *s, const struct cache_key *key, const struct reply_to *to,
-				     const struct reply_asker *asker, bool stale_too, struct cache_hit *hit, uint64_t now_us)
+static enum cache_result reply_large(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too, struct cache_hit *hit)
 {
-	size_t body = reply_body_at(asker), room;
-	uint8_t *out = f->world.replies.room(to, &room);
-	enum cache_result known = cache_get(s->cache, key, &s->cache_rules, (uint32_t)(now_us / US_PER_S), f->scratch + body,
+	const struct snapshot *s = f->lease->snapshot;
+	size_t body = reply_body_at(c->asker), room;
+	uint8_t *out = f->world.replies.room(c->to, &room);
+	enum cache_result known = cache_get(s->cache, key, &s->cache_rules, (uint32_t)(c->now_us / US_PER_S), f->scratch + body,
 					    DNS_MESSAGE_MAX - body, hit);
+	struct reply_asker within = *c->asker;
 	struct reply r;
 
 	if (known != CACHE_FRESH && !(stale_too && known == CACHE_STALE))
 		return known;
 	fill(&r, hit, known == CACHE_STALE);
-	struct reply_asker within = *asker;
-	within.limit = (uint16_t)MIN(room, (size_t)asker->limit);
+	within.limit = (uint16_t)MIN(room, (size_t)within.limit);
 	size_t len = reply_finish(f->scratch, DNS_MESSAGE_MAX, &within, &r);
 	memcpy(out, f->scratch, len);
 	landing_count(f, r.rcode);
-	f->world.replies.send(to, len);
+	f->world.replies.send(c->to, len);
 	return known;
 }
 
-enum cache_result landing_from_cache(struct forward *f, const struct snapshot *s, const struct cache_key *key, const struct reply_to *to,
-				     const struct reply_asker *asker, bool stale_too, struct cache_hit *hit, uint64_t now_us)
+enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
+				     struct cache_hit *hit)
 {
-	size_t body = reply_body_at(asker), room;
-	uint8_t *out = f->world.replies.room(to, &room);
+	const struct snapshot *s = f->lease->snapshot;
+	size_t body = reply_body_at(c->asker), room;
+	uint8_t *out = f->world.replies.room(c->to, &room);
 	enum cache_result known =
-		cache_get(s->cache, key, &s->cache_rules, (uint32_t)(now_us / US_PER_S), out + body, room - body, hit);
+		cache_get(s->cache, key, &s->cache_rules, (uint32_t)(c->now_us / US_PER_S), out + body, room - body, hit);
 	struct reply r;
 
 	if (UNLIKELY(known == CACHE_LARGE)) {
-		known = reply_large(f, s, key, to, asker, stale_too, hit, now_us);
-		if (known == CACHE_STALE && stale_too)
-			metrics_add(f->world.metrics, METRIC_CACHE_STALE, 1);
-		return known;
+		known = reply_large(f, c, key, stale_too, hit);
+	} else if (known == CACHE_FRESH || (stale_too && known == CACHE_STALE)) {
+		fill(&r, hit, known == CACHE_STALE);
+		landing_count(f, r.rcode);
+		f->world.replies.send(c->to, reply_finish(out, room, c->asker, &r));
 	}
-	if (known != CACHE_FRESH && !(stale_too && known == CACHE_STALE))
-		return known;
-	if (known == CACHE_STALE)
+	if (stale_too && known == CACHE_STALE)
 		metrics_add(f->world.metrics, METRIC_CACHE_STALE, 1);
-	fill(&r, hit, known == CACHE_STALE);
-	landing_count(f, r.rcode);
-	f->world.replies.send(to, reply_finish(out, room, asker, &r));
 	return known;
 }
 
@@ -158,7 +155,8 @@ uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us)
 
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
-		enum cache_result known = landing_from_cache(f, f->lease->snapshot, &fl->key, &q->to, &q->asker, true, &hit, now_us);
+		struct client c = {&q->to, &q->asker, now_us};
+		enum cache_result known = landing_from_cache(f, &c, &fl->key, true, &hit);
 		if (known != CACHE_STALE && known != CACHE_FRESH)
 			break; /* nor for the others */
 		give_back(f, fl, q);
@@ -170,7 +168,7 @@ void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum 
 {
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
-		landing_error(f, &q->to, &q->asker, rcode, ede, text);
+		landing_error(f, &(struct client){&q->to, &q->asker, 0}, rcode, ede, text);
 		give_back(f, fl, q);
 	}
 }

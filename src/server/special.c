@@ -33,16 +33,15 @@ static size_t write_soa(uint8_t *out)
 	return write_record(out, DNS_TYPE_SOA, DNS_CLASS_IN, NOTHING_TTL_S, rdata, sizeof(rdata) - 1);
 }
 
-static void reply_record(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, struct reply *r,
-			 size_t (*write)(uint8_t *out, const void *arg), const void *arg)
+static void reply_record(struct forward *f, const struct client *c, struct reply *r, size_t (*write)(uint8_t *out, const void *arg), const void *arg)
 {
 	size_t room;
-	uint8_t *out = f->world.replies.room(to, &room);
+	uint8_t *out = f->world.replies.room(c->to, &room);
 
 	r->ede = DNS_EDE_NONE;
-	r->body_bytes = write(out + reply_body_at(asker), arg);
+	r->body_bytes = write(out + reply_body_at(c->asker), arg);
 	landing_count(f, r->rcode);
-	f->world.replies.send(to, reply_finish(out, room, asker, r));
+	f->world.replies.send(c->to, reply_finish(out, room, c->asker, r));
 }
 
 struct record {
@@ -64,21 +63,21 @@ static size_t write_nothing(uint8_t *out, const void *arg)
 	return write_soa(out);
 }
 
-static void reply_nothing(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, uint16_t rcode)
+static void reply_nothing(struct forward *f, const struct client *c, uint16_t rcode)
 {
 	struct reply r = {.rcode = rcode, .nscount = 1};
 
-	reply_record(f, to, asker, &r, write_nothing, NULL);
+	reply_record(f, c, &r, write_nothing, NULL);
 }
 
-static void reply_one(struct forward *f, const struct reply_to *to, const struct reply_asker *asker, const struct record *rec)
+static void reply_one(struct forward *f, const struct client *c, const struct record *rec)
 {
 	struct reply r = {.ancount = 1};
 
-	reply_record(f, to, asker, &r, write_answer, rec);
+	reply_record(f, c, &r, write_answer, rec);
 }
 
-static void reply_localhost(struct forward *f, const struct question *q, const struct reply_to *to, const struct reply_asker *asker)
+static void reply_localhost(struct forward *f, const struct client *c, const struct question *q)
 {
 	static const uint8_t v4[4] = {127, 0, 0, 1}, v6[16] = {[15] = 1};
 	struct record rec = {.type = q->type, .class = DNS_CLASS_IN, .rdata = v4, .len = sizeof(v4)};
@@ -87,39 +86,38 @@ static void reply_localhost(struct forward *f, const struct question *q, const s
 		rec.rdata = v6;
 		rec.len = sizeof(v6);
 	} else if (q->type != DNS_TYPE_A) {
-		reply_nothing(f, to, asker, DNS_NOERROR);
+		reply_nothing(f, c, DNS_NOERROR);
 		return;
 	}
-	reply_one(f, to, asker, &rec);
+	reply_one(f, c, &rec);
 }
 
 /* 1.0.0.127.in-addr.arpa has 6 labels, the one of ::1 has 34: the only names in these zones. */
-static void reply_reverse(struct forward *f, const struct question *q, const struct reply_to *to, const struct reply_asker *asker)
+static void reply_reverse(struct forward *f, const struct client *c, const struct question *q)
 {
 	bool exists = q->name.labels == 34 || (q->name.labels == 6 && memcmp(q->name.octets, "\0011\0010\0010\003127", 10) == 0);
 	bool above = q->name.labels == 3;
 
 	if (exists && q->type == DNS_TYPE_PTR)
-		reply_one(f, to, asker, &(struct record){DNS_TYPE_PTR, DNS_CLASS_IN, localhost_name, sizeof(localhost_name)});
+		reply_one(f, c, &(struct record){DNS_TYPE_PTR, DNS_CLASS_IN, localhost_name, sizeof(localhost_name)});
 	else
-		reply_nothing(f, to, asker, exists || above ? DNS_NOERROR : DNS_NXDOMAIN);
+		reply_nothing(f, c, exists || above ? DNS_NOERROR : DNS_NXDOMAIN);
 }
 
-bool special_reply(struct forward *f, const struct snapshot_zone *zone, const struct question *q, const struct reply_to *to,
-		   const struct reply_asker *asker)
+bool special_reply(struct forward *f, const struct client *c, const struct snapshot_zone *zone, const struct question *q)
 {
 	switch (zone->special) {
 	case SPECIAL_LOCALHOST:
-		reply_localhost(f, q, to, asker);
+		reply_localhost(f, c, q);
 		return true;
 	case SPECIAL_LOCALHOST_REVERSE:
-		reply_reverse(f, q, to, asker);
+		reply_reverse(f, c, q);
 		return true;
 	case SPECIAL_NXDOMAIN:
-		reply_nothing(f, to, asker, DNS_NXDOMAIN);
+		reply_nothing(f, c, DNS_NXDOMAIN);
 		return true;
 	case SPECIAL_NODATA:
-		reply_nothing(f, to, asker, DNS_NOERROR);
+		reply_nothing(f, c, DNS_NOERROR);
 		return true;
 	case SPECIAL_NONE:
 		break;
@@ -127,11 +125,11 @@ bool special_reply(struct forward *f, const struct snapshot_zone *zone, const st
 	return false;
 }
 
-void special_any(struct forward *f, const struct reply_to *to, const struct reply_asker *asker)
+void special_any(struct forward *f, const struct client *c)
 {
 	static const uint8_t rfc8482[] = "\007RFC8482"; /* CPU; the zero that C adds is the empty OS */
 
-	reply_one(f, to, asker, &(struct record){DNS_TYPE_HINFO, DNS_CLASS_IN, rfc8482, sizeof(rfc8482)});
+	reply_one(f, c, &(struct record){DNS_TYPE_HINFO, DNS_CLASS_IN, rfc8482, sizeof(rfc8482)});
 }
 
 static bool asks(const struct question *q, const char *octets, size_t len)
@@ -139,7 +137,7 @@ static bool asks(const struct question *q, const char *octets, size_t len)
 	return q->name.len == len && memcmp(q->name.octets, octets, len) == 0;
 }
 
-void special_chaos(struct forward *f, const struct question *q, const struct reply_to *to, const struct reply_asker *asker)
+void special_chaos(struct forward *f, const struct client *c, const struct question *q)
 {
 	uint8_t text[256] = {0};
 	char *words = (char *)text + 1;
@@ -147,13 +145,13 @@ void special_chaos(struct forward *f, const struct question *q, const struct rep
 	if (asks(q, "\007version\006server", 16) || asks(q, "\007version\004bind", 14))
 		memcpy(words, "r53fwd " R53FWD_VERSION, sizeof("r53fwd " R53FWD_VERSION));
 	else if (!(asks(q, "\002id\006server", 11) || asks(q, "\010hostname\004bind", 15)) || gethostname(words, 250) != 0) {
-		landing_error(f, to, asker, DNS_REFUSED, DNS_EDE_NONE, NULL);
+		landing_error(f, c, DNS_REFUSED, DNS_EDE_NONE, NULL);
 		return;
 	}
 	if (q->type != DNS_TYPE_TXT && q->type != DNS_TYPE_ANY) {
-		landing_error(f, to, asker, DNS_NOERROR, DNS_EDE_NONE, NULL);
+		landing_error(f, c, DNS_NOERROR, DNS_EDE_NONE, NULL);
 		return;
 	}
 	text[0] = (uint8_t)strlen(words);
-	reply_one(f, to, asker, &(struct record){DNS_TYPE_TXT, DNS_CLASS_CH, text, 1u + text[0]});
+	reply_one(f, c, &(struct record){DNS_TYPE_TXT, DNS_CLASS_CH, text, 1u + text[0]});
 }

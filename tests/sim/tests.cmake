@@ -2,3 +2,8 @@
 r53fwd_test(sim zone)
 r53fwd_test(sim fault)
 r53fwd_test(sim response)
+
+# The forwarder on a virtual clock.
+foreach(story outage)
+  r53fwd_test(sim trace_${story} SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/lib/world.c LIBRARIES server)
+endforeach()
