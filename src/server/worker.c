@@ -77,9 +77,8 @@ static void close_listeners(struct worker *w)
 static void on_turn(void *arg)
 {
 	struct worker *w = arg;
-	uint64_t next_us = forward_next_us(w->forward);
-
 	forward_flush(w->forward);
+	uint64_t next_us = forward_next_us(w->forward);
 	LIST_FOR_EACH(link, &w->listeners)
 		listener_flush(CONTAINER_OF(link, struct open_listener, link)->listener);
 	if (UNLIKELY(w->stop_by_us != 0)) {
