@@ -72,6 +72,13 @@ struct pool_place {
 	uint8_t az_index;          /* same number, same AZ */
 };
 
+/* What server/loopcheck.h knows: questions of this pool come back to us. */
+struct pool_loop {
+	_Atomic uint64_t nonce;     /* in the question that is out; 0: none */
+	_Atomic uint64_t until_us;  /* a loop is known until then */
+	_Atomic uint64_t client[2]; /* IP of whoever brings them back */
+};
+
 struct pool {
 	const char *name;
 	const struct policy *policy;
@@ -91,6 +98,7 @@ struct pool {
 	_Atomic uint64_t open_since_us; /* end of the last outage; 0: none yet */
 	_Atomic int32_t hedge_tokens_pm; /* per mille of a hedge, at most POOL_HEDGE_BUCKET * 1000 */
 	_Atomic uint64_t spilled;  /* queries that found every address above max-qps */
+	struct pool_loop loop;
 };
 
 /* What a question has done so far, and wants. */

@@ -51,6 +51,8 @@ struct forward_world {
 	uint64_t (*now_us)(void *arg); /* only for events from transports: the turn's time */
 	/* Nobody has answered a question for a while: somebody should ask how the whole pool is. */
 	void (*doubt)(void *arg, struct pool *pool);
+	/* A question of the route came back from `client`: the first news of a loop. */
+	void (*looped)(void *arg, const struct snapshot_route *route, const struct addr *client);
 	/* The state of an address changed through a query's evidence. */
 	void (*changed)(void *arg, struct pool *pool, struct upstream *upstream, enum health_change change);
 	void *arg;

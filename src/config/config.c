@@ -17,8 +17,8 @@ enum { MAX_LISTEN = 64, MAX_ALLOW_FROM = 65535 };
 static const char *const default_listen[] = {"127.0.0.1:53", "[::1]:53"};
 
 /* Loopback, RFC 1918, RFC 6598, and their like in IPv6 (RFC 4193, RFC 4291): nobody from the Internet. */
-static const char *const default_allow_from[] = {"127.0.0.0/8",   "::1/128",        "10.0.0.0/8", "100.64.0.0/10",
-						 "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",   "fe80::/10"};
+static const char *const default_allow_from[] = {"127.0.0.0/8",	  "::1/128",	    "10.0.0.0/8", "100.64.0.0/10",
+						 "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",	  "fe80::/10"};
 
 static void set_default_listen(struct config *c)
 {
@@ -68,8 +68,7 @@ void config_free(struct config *c)
 }
 
 /* Reads a member of `listen`; false when there is nothing to add. */
-static bool read_listen_address(struct reading *r, const struct yaml *member, const struct addr *others, size_t count,
-				struct addr *a)
+static bool read_listen_address(struct reading *r, const struct yaml *member, const struct addr *others, size_t count, struct addr *a)
 {
 	static const char expected[] = "an address (IP, IP:PORT or [IP6]:PORT)";
 	const char *text = reader_member(r, member, expected);

@@ -39,7 +39,7 @@ static char *escape(const char *text)
 		if (octets == 0)
 			*to++ = *text++;
 		for (; octets > 0; octets--)
-			to += sprintf(to, "\\x%02x", (unsigned char)*text++);
+			to += snprintf(to, sizeof("\\xff"), "\\x%02x", (unsigned char)*text++);
 	}
 	*to = '\0';
 	return out;

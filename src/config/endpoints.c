@@ -59,8 +59,7 @@ static const char *unusable(const struct addr *a)
 		return "is a multicast address";
 	if (IN6_IS_ADDR_V4MAPPED(ip6))
 		return "is an IPv4 address in IPv6's clothes: write it as IPv4";
-	return IN6_IS_ADDR_LINKLOCAL(ip6) && a->in6.sin6_scope_id == 0 ? "is link-local: name its interface, as in fe80::1%eth0"
-								       : NULL;
+	return IN6_IS_ADDR_LINKLOCAL(ip6) && a->in6.sin6_scope_id == 0 ? "is link-local: name its interface, as in fe80::1%eth0" : NULL;
 }
 
 /* A datagram to `a` would come in at `own`: it is the same socket address, or a loopback one of a wildcard's port. */
@@ -108,8 +107,7 @@ static bool read_long_form(struct reading *r, const struct yaml *member, uint16_
 	if (!reader_map(r, member, "an address", &long_form_shape, &form))
 		return false;
 	const struct yaml *value = form.port ? form.port->value : NULL;
-	if (value && value->kind != YAML_REFUSED &&
-	    (value->kind != YAML_WORD || !option_read(port_row, value->text, &options)))
+	if (value && value->kind != YAML_REFUSED && (value->kind != YAML_WORD || !option_read(port_row, value->text, &options)))
 		reader_error(r, value, "`port` must be %s, not %s", option_expects(port_row, expects), reader_shown(value, shown));
 	if (form.az && !is_name(form.az->text))
 		reader_error(r, form.az, "`az` must be the name of an AZ, not %s", reader_shown(form.az, shown));

@@ -28,8 +28,7 @@ struct measure {
 };
 
 static const struct unit plain_units[] = {{"", 1, false}, {NULL, 0, false}};
-static const struct unit size_units[] = {
-	{"KiB", 1 << 10, false}, {"MiB", 1 << 20, false}, {"GiB", 1 << 30, false}, {NULL, 0, false}};
+static const struct unit size_units[] = {{"KiB", 1 << 10, false}, {"MiB", 1 << 20, false}, {"GiB", 1 << 30, false}, {NULL, 0, false}};
 static const struct unit time_units[] = {{"ms", US_PER_MS, true},
 					 {"s", US_PER_S, true},
 					 {"m", INT64_C(60) * US_PER_S, false},
@@ -40,12 +39,10 @@ static const struct unit share_units[] = {{"%", 10, true}, {NULL, 0, false}};
 
 /* YAML 1.1 has six words for a bool; a value that can be `off` may be written `false`. */
 static const struct word no_words[] = {{NULL, 0}};
-static const struct word bool_words[] = {{"on", 1},  {"off", 0},   {"true", 1}, {"false", 0},
-					 {"yes", 1}, {"no", 0}, {NULL, 0}};
+static const struct word bool_words[] = {{"on", 1}, {"off", 0}, {"true", 1}, {"false", 0}, {"yes", 1}, {"no", 0}, {NULL, 0}};
 static const struct word auto_words[] = {{"auto", 0}, {NULL, 0}};
 static const struct word off_words[] = {{"off", 0}, {"false", 0}, {"no", 0}, {NULL, 0}};
-static const struct word hedge_words[] = {
-	{"auto", CONFIG_HEDGE_AUTO}, {"off", 0}, {"false", 0}, {"no", 0}, {NULL, 0}};
+static const struct word hedge_words[] = {{"auto", CONFIG_HEDGE_AUTO}, {"off", 0}, {"false", 0}, {"no", 0}, {NULL, 0}};
 static const struct word policy_words[] = {
 #define POLICY(value, name, ...) {name, POLICY_##value},
 #include "tables/policies.def"
@@ -59,12 +56,8 @@ static const struct word transport_words[] = {
 static const struct word log_level_words[] = {
 	{"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct word log_format_words[] = {{"text", LOG_TEXT}, {"json", LOG_JSON}, {NULL, 0}};
-static const struct word log_queries_words[] = {{"off", LOG_QUERIES_OFF},
-						{"errors", LOG_QUERIES_ERRORS},
-						{"all", LOG_QUERIES_ALL},
-						{"false", LOG_QUERIES_OFF},
-						{"no", LOG_QUERIES_OFF},
-						{NULL, 0}};
+static const struct word log_queries_words[] = {{"off", LOG_QUERIES_OFF},   {"errors", LOG_QUERIES_ERRORS}, {"all", LOG_QUERIES_ALL},
+						{"false", LOG_QUERIES_OFF}, {"no", LOG_QUERIES_OFF},	    {NULL, 0}};
 
 static const struct measure measures[OPTION_TYPES] = {
 	[OPTION_BOOL] = {STORE_BOOL, NULL, bool_words, NULL},
@@ -83,8 +76,7 @@ static const struct measure measures[OPTION_TYPES] = {
 	[OPTION_LOG_QUERIES] = {STORE_U32, NULL, log_queries_words, NULL},
 };
 
-_Static_assert(sizeof(enum policy_kind) == sizeof(uint32_t) && sizeof(enum log_level) == sizeof(uint32_t),
-	       "enums are stored as 32 bits");
+_Static_assert(sizeof(enum policy_kind) == sizeof(uint32_t) && sizeof(enum log_level) == sizeof(uint32_t), "enums are stored as 32 bits");
 
 /* Which struct a section's rows lie in. */
 #define STRUCT_top struct config_top
@@ -95,9 +87,9 @@ _Static_assert(sizeof(enum policy_kind) == sizeof(uint32_t) && sizeof(enum log_l
 #define STRUCT_log struct config_log
 
 static const struct config_option rows[] = {
-#define OPTION(section, key, field, type, standard, min, max, reload, help)                                            \
-	{SECTION_##section, OPTION_##type, OPTION_##reload, key, standard, help,                                       \
-	 offsetof(STRUCT_##section, field), (uint64_t)(min), (uint64_t)(max)},
+#define OPTION(section, key, field, type, standard, min, max, reload, help)                                                                \
+	{SECTION_##section, OPTION_##type,  OPTION_##reload, key, standard, help, offsetof(STRUCT_##section, field),                       \
+	 (uint64_t)(min),   (uint64_t)(max)},
 #include "tables/options.def"
 #undef OPTION
 };

@@ -118,16 +118,15 @@ static const char zone_definition[] =
 	"{\"$ref\": \"#/definitions/words\"}]}},\n"
 	"    \"oneOf\": [{\"required\": [\"name\"]}, {\"required\": [\"vpc-endpoints\"]}, {\"required\": [\"reverse\"]}]}\n";
 
-static const char top_properties[] =
-	"\"listen\": {\"description\": \"where to answer\", \"$ref\": \"#/definitions/words\"},\n    "
-	"\"allow-from\": {\"description\": \"who may ask\", \"$ref\": \"#/definitions/words\"},\n    "
-	"\"inbound-endpoints\": {\"$ref\": \"#/definitions/endpoints\"},\n    "
-	"\"resolvers\": {\"$ref\": \"#/definitions/endpoints\"},\n    "
-	"\"local-upstreams\": {\"$ref\": \"#/definitions/addresses\"},\n    "
-	"\"zones\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/zone\"}},\n    "
-	"\"cache\": {\"$ref\": \"#/definitions/cache\"},\n    "
-	"\"tcp\": {\"$ref\": \"#/definitions/tcp\"},\n    "
-	"\"log\": {\"$ref\": \"#/definitions/log\"}\n";
+static const char top_properties[] = "\"listen\": {\"description\": \"where to answer\", \"$ref\": \"#/definitions/words\"},\n    "
+				     "\"allow-from\": {\"description\": \"who may ask\", \"$ref\": \"#/definitions/words\"},\n    "
+				     "\"inbound-endpoints\": {\"$ref\": \"#/definitions/endpoints\"},\n    "
+				     "\"resolvers\": {\"$ref\": \"#/definitions/endpoints\"},\n    "
+				     "\"local-upstreams\": {\"$ref\": \"#/definitions/addresses\"},\n    "
+				     "\"zones\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/zone\"}},\n    "
+				     "\"cache\": {\"$ref\": \"#/definitions/cache\"},\n    "
+				     "\"tcp\": {\"$ref\": \"#/definitions/tcp\"},\n    "
+				     "\"log\": {\"$ref\": \"#/definitions/log\"}\n";
 
 void config_print_schema(FILE *out)
 {

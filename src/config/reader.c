@@ -23,6 +23,7 @@ char *reader_copy(const char *text)
 	return copy;
 }
 
+PRINTF_LIKE(4, 0)
 static void add(struct reading *r, enum diagnostic_kind kind, const struct yaml *at, const char *format, va_list arguments)
 {
 	char *sentence = NULL;

@@ -94,8 +94,7 @@ static const char *placeholder(const char *at, const char *region_name, const st
 	return NULL;
 }
 
-bool services_next_apex(const char **at, const char *region_name, const struct services_region *region,
-			char out[SERVICES_APEX_MAX])
+bool services_next_apex(const char **at, const char *region_name, const struct services_region *region, char out[SERVICES_APEX_MAX])
 {
 	const char *from = *at;
 	size_t used = 0;

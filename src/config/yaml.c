@@ -113,7 +113,7 @@ static struct yaml *make(struct building *b, enum yaml_kind kind, yaml_mark_t ma
 	return item;
 }
 
-#define refuse(b, item, ...)                                                                                           \
+#define refuse(b, item, ...)                                                                                                               \
 	(diagnostics_add((b)->d, DIAGNOSTIC_ERROR, (item)->line, (item)->column, __VA_ARGS__), (item)->kind = YAML_REFUSED)
 
 /* Hangs a finished value (or an opened one) where it belongs. In a map keys and values take turns. */

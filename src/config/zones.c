@@ -21,7 +21,7 @@ enum { SOURCE_MAX = 160, ORIGIN_MAX = SOURCE_MAX + 3 };
 /* An entry whose keys have been seen. */
 struct entry {
 	const struct yaml *name, *vpc_endpoints, *reverse; /* keys; NULL when not there */
-	struct config_zone route; /* what its zones have in common */
+	struct config_zone route;			   /* what its zones have in common */
 };
 
 /* The keys of `vpc-endpoints`. */
@@ -31,12 +31,8 @@ struct vpc_form {
 
 /* Names that are answered here and never sent anywhere (RFC 6761, RFC 7686, RFC 9462), and the reverse of localhost. */
 static const char *const reserved[READING_RESERVED] = {
-	"localhost",
-	"invalid",
-	"onion",
-	"resolver.arpa",
-	"127.in-addr.arpa",
-	"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
+	"localhost",	 "invalid",	     "onion",
+	"resolver.arpa", "127.in-addr.arpa", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
 };
 
 /* Once, not for each of 100,000 zones. */
@@ -57,8 +53,7 @@ static bool is_reserved(const struct reading *r, const struct name *n)
 }
 
 /* Adds one zone of the entry; `at` is the name, service or prefix that it comes from. */
-static void add_zone(struct reading *r, const struct entry *entry, const struct yaml *at, const struct name *name,
-		     const char *source_text)
+static void add_zone(struct reading *r, const struct entry *entry, const struct yaml *at, const struct name *name, const char *source_text)
 {
 	struct config *c = r->config;
 
@@ -172,8 +167,7 @@ static void read_service(struct reading *r, const struct entry *entry, const str
 
 	if (!service)
 		return;
-	if (service->kind == SERVICE_REFUSED ||
-	    (service->kind == SERVICE_AWS_ONLY && strcmp(region->partition, "aws") != 0)) {
+	if (service->kind == SERVICE_REFUSED || (service->kind == SERVICE_AWS_ONLY && strcmp(region->partition, "aws") != 0)) {
 		reader_error(r, member, "`%s` has no zone here: %s", service->id, service->note);
 		return;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring is a log with CLOCK (Corbató, 1968) on it: FIFO with reinsertion, which keeps more than LRU does where many names are asked once ("FIFO
- * queues are all you need for cache eviction", Yang et al., SOSP 2023) and asks nothing of a hit but a bit. The index is linear probing with deletion
- * by shifting back (Knuth, volume 3, section 6.4, algorithm R), so it has no tombstones and never has to be cleaned.
+/* The ring is a log with CLOCK (Corbató, 1968) on it: FIFO with reinsertion, which keeps more than LRU does where many names are
+ * asked once ("FIFO queues are all you need for cache eviction", Yang et al., SOSP 2023) and asks nothing of a hit but a bit. The
+ * index is linear probing with deletion by shifting back (Knuth, volume 3, section 6.4, algorithm R), so it has no tombstones and
+ * never has to be cleaned.
  *
  * Numbers. Load 4/5: an unsuccessful search looks at 13 slots on average, a successful one at 3 (Knuth, 6.4); eight slots are a cache
  * line. 7/8 while the ring is still in the way of a larger index: 33 and 5. The hash is keyed, so nobody outside makes it worse.
@@ -14,8 +15,8 @@
 enum {
 	RING_FIRST = 1, /* granule 0 is left out: a slot's `at` 0 means empty */
 	FIRST_SLOTS = 4096 / sizeof(struct shard_slot),
-	/* What one insertion may move from tail to head: some 85 small entries, about 5 us. Then it drops what comes, asked for or not. A tail full of
-	 * popular entries thus loses one in 85, where a limit of eight entries would lose one in nine. */
+	/* What one insertion may move from tail to head: some 85 small entries, about 5 us. Then it drops what comes, asked for or
+	 * not. A tail full of popular entries thus loses one in 85, where a limit of eight entries would lose one in nine. */
 	MOVE_GRANULES = 8192 / SHARD_GRANULE_BYTES,
 };
 
@@ -108,11 +109,6 @@ void cache_shard_remove(struct cache_shard *s, struct shard_entry *e)
 
 /* ---- ring ---- */
 
-static bool ring_is_empty(const struct cache_shard *s)
-{
-	return s->tail == s->head && !s->wrapped;
-}
-
 static bool ring_has_room(const struct cache_shard *s, uint32_t granules)
 {
 	return s->head + granules <= (s->wrapped ? s->tail : s->limit);
@@ -136,8 +132,6 @@ static struct shard_entry *advance_tail(struct cache_shard *s)
 		s->tail = RING_FIRST;
 		s->wrapped = false;
 	}
-	if (ring_is_empty(s))
-		s->tail = s->head = RING_FIRST;
 	return e;
 }
 
@@ -148,14 +142,13 @@ static bool is_worth_moving(const struct shard_entry *e, const struct shard_time
 	return e->visited && past_s <= time->serve_stale_s;
 }
 
-/* Moves an entry that has just left the tail to the head, and only what it really needs. Returns the granules moved; 0 when there is no room. */
+/* Moves an entry that has just left the tail to the head, and only what it really needs. Returns the granules moved; 0 when there
+ * is no room. */
 static uint32_t move_to_head(struct cache_shard *s, struct shard_entry *e)
 {
 	struct shard_size size = {.name_len = e->name_len, .ttls = e->ttls, .body_bytes = e->body_bytes};
 	uint32_t granules = granules_for(&size);
 
-	if (!ring_has_room(s, granules) && !s->wrapped && s->tail >= RING_FIRST + granules)
-		wrap_head(s);
 	/* Its own octets have made room for it, unless a growing index has just shortened the lap. */
 	if (!ring_has_room(s, granules))
 		return 0;
@@ -188,10 +181,10 @@ struct shard_entry *cache_shard_next(const struct cache_shard *s, const struct s
 {
 	struct shard_entry *next;
 
-	if (!e && ring_is_empty(s))
+	if (!e && s->tail == s->head && !s->wrapped)
 		return NULL;
 	do {
-		/* A full ring's tail is its head too: only behind an entry does it mean the end. */
+		/* A full ring's tail is its head too: only behind an entry does that mean the end. */
 		uint32_t at = e ? place_of(s, e) + e->granules : s->tail;
 		if (s->wrapped && at == s->lap_end)
 			at = RING_FIRST;
@@ -223,8 +216,8 @@ static uint32_t make_index_room(struct cache_shard *s, const struct shard_time *
 	bool pending = s->limit != s->granules - slots;
 
 	if (s->entries >= slots / 5 * 4 || pending) {
-		/* From now on the ring wraps earlier; the index grows once nothing lies in its way. An entry takes at least seven granules, so a full
-		 * index of `slots` means a ring 5.6 times as long: doubled it takes a third of the slice at most. */
+		/* From now on the ring wraps earlier; the index grows once nothing lies in its way. An entry takes at least seven
+		 * granules, so a full index of `slots` means a ring 5.6 times as long: doubled it takes a third of the slice at most. */
 		s->limit = s->granules - 2 * slots;
 		ASSERT(s->limit >= s->granules / 2);
 		if ((s->wrapped ? s->lap_end : s->head) <= s->limit)
@@ -252,8 +245,8 @@ bool cache_shard_fits(const struct cache_shard *s, const struct shard_size *size
 	return granules_for(size) <= s->granules / 4;
 }
 
-struct shard_entry *cache_shard_place(struct cache_shard *s, struct shard_entry *old, const struct cache_key *key, const struct shard_size *size,
-				      const struct shard_time *time)
+struct shard_entry *cache_shard_place(struct cache_shard *s, struct shard_entry *old, const struct cache_key *key,
+				      const struct shard_size *size, const struct shard_time *time)
 {
 	uint32_t granules = granules_for(size);
 	bool in_place = old && granules <= old->granules;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes of the zones' tree, found by (hash of the path from the root). A node knows its parent and its own label only: parent and label together
+/* Nodes of the zones' tree, found by the hash of the path from the root. A node knows its parent and its own label only: both together
  * say all of the name, so comparing them costs the same at any depth.
  *
- * Numbers. Nodes lie one behind another in one block, 16 bytes and the label each; slots are eight bytes and at most half of them are taken: a
- * look-up that fails looks at 2.5 slots, one that finds at 1.5 (Knuth, volume 3, section 6.4), within a cache line mostly. The hash folds a product of 128 bits
- * (as wyhash does). It needs no key: names that strangers ask for are looked up, never stored. */
+ * Numbers. Nodes lie one behind another in one block, nine bytes and the label each; slots are eight bytes and at most half of them are
+ * taken: a look-up that fails looks at 2.5 slots, one that finds at 1.5 (Knuth, volume 3, section 6.4), mostly of one cache line. The
+ * hash folds a product of 128 bits, as wyhash does. It needs no key: names that strangers ask for are looked up, never stored. */
 #include "core/route.h"
 
 #include <errno.h>
@@ -13,8 +13,8 @@
 
 struct node {
 	uint32_t parent; /* place of the node one label up */
-	int32_t value;   /* ROUTE_NONE: only a name above a zone */
-	uint8_t below;   /* something lies below */
+	int32_t value;	 /* ROUTE_NONE: only a name above a zone */
+	uint8_t below;	 /* something lies below */
 	uint8_t label[]; /* length octet and octets */
 };
 
@@ -64,8 +64,8 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* The hash of a path that goes on with `label`, `len` octets with its length octet. Never reads outside of them: the last step overlaps the one
- * before. */
+/* The hash of a path that goes on with `label`, `len` octets with its length octet. Never reads outside of them: the last step overlaps
+ * the one before. */
 static inline uint64_t extend(uint64_t path, const uint8_t *label, size_t len)
 {
 	const uint8_t *end = label + len;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a turn: epoll wakes the loop → sockets, wakeups and signals are served, then timers → the turn function sends
- * what all of them have collected → the loop blocks.
+/* The life of a turn: epoll wakes the loop → sockets, wakeups and signals are served, then timers → the turn function
+ * sends what all of them have collected → the loop blocks.
  *
- * The turn function runs from libuv's prepare hook, the last thing before blocking: whichever callback collected something,
- * nothing waits over a block. The cached time ends there too, hence one look at the clock per turn, at its first callback.
+ * The turn function runs from libuv's prepare hook, the last thing before blocking: whichever callback collected
+ * something, nothing waits over a block. The cached time ends there too, hence one look at the clock per turn, at its
+ * first callback.
  *
- * How it can fail: memory and descriptors at creation; afterwards not at all. A handle that is left open by someone who is not a
- * guest is our own mistake and ends the program in loop_free. */
+ * How it can fail: memory and descriptors at creation; afterwards not at all. A handle that is left open by someone
+ * who is not a guest is our own mistake and ends the program in loop_free. */
 #include "net/loop_private.h"
 
 #include <stdlib.h>
@@ -197,7 +198,8 @@ static void arm(struct loop_timer *t)
 	uint64_t delay_ms = 0;
 	if (t->deadline_us > now_us)
 		delay_ms = (t->deadline_us - now_us + US_PER_MS - 1) / US_PER_MS;
-	/* Never 0: libuv runs timers until none is due, so one that sets itself into the past would keep sockets waiting forever. */
+	/* Never 0: libuv runs timers until none is due, so one that sets itself into the past would keep sockets
+	 * waiting forever. */
 	ASSERT(uv_timer_start(&t->handle.uv.timer, on_timer, MAX(delay_ms, 1), 0) == 0);
 }
 

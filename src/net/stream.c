@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers: 256 KiB are four of the longest answers or thousands of usual ones; a client that leaves more than that in our
- * memory does not read. An idle client keeps no buffer at all. */
+/* The numbers: 256 KiB are four of the longest answers or thousands of usual ones; a client that leaves more than
+ * that in our memory does not read. An idle client keeps no buffer at all. */
 #include "net/stream_private.h"
 
 #include <errno.h>

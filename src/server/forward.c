@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The doors. Read forward_query first: it is the picture in docs/architecture.md, in the order of judgement of the contract's section 5. */
 #include "server/forward_private.h"
+#include "server/loopcheck.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,20 @@ static bool judge_known(struct forward *f, const struct client *c, const struct 
 	return out;
 }
 
+/* A question of ours that came back. True if it was refused. */
+static bool judge_loop(struct forward *f, const struct client *c, const struct snapshot_route *route, const struct name *name)
+{
+	enum loopcheck_verdict v = loopcheck_meet(route, name, &c->to->client, c->now_us);
+
+	if (LIKELY(v == LOOPCHECK_PASS))
+		return false;
+	if (v == LOOPCHECK_FOUND)
+		f->world.looped(f->world.arg, route, &c->to->client);
+	metrics_add(f->world.metrics, METRIC_LOOPS, 1);
+	landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "a loop: what we ask for this zone comes back to us");
+	return true;
+}
+
 static void make_key(const struct forward *f, struct cache_key *key, const struct snapshot_route *route, const struct question *q)
 {
 	*key = (struct cache_key){.name = &q->name, .route = route->identity, .type = q->type};
@@ -280,7 +295,7 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
 	if (!(q->flags & DNS_RD))
 		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
-	else if (!judge_known(f, c, route, &key, known, &hit))
+	else if (!judge_loop(f, c, route, &q->name) && !judge_known(f, c, route, &key, known, &hit))
 		go_upstream(f, c, zone, &key);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "server/bindings.h"
+#include "server/loopcheck.h"
 #include "server/prober.h"
 #include "server/worker.h"
 #include "sys/cpus.h"
@@ -38,7 +39,8 @@ struct server {
 	struct loop_wakeup *wakeup;
 	struct loop_signal *signals[3];
 	struct prober *prober;
-	struct transport_env env;
+	struct loopcheck *loopcheck;
+	struct transport_env env, loop_env; /* the prober's; loopcheck's */
 	struct random random;
 	pthread_mutex_t news_lock;
 	struct list news;
@@ -117,6 +119,7 @@ static void on_probe_timer(void *arg)
 	struct server *s = arg;
 
 	prober_clock(s->prober, loop_now_us(s->loop));
+	loopcheck_clock(s->loopcheck, loop_now_us(s->loop));
 }
 
 static void on_turn(void *arg)
@@ -124,7 +127,8 @@ static void on_turn(void *arg)
 	struct server *s = arg;
 
 	prober_flush(s->prober);
-	loop_timer_set(s->probe_timer, prober_next_us(s->prober));
+	loopcheck_flush(s->loopcheck);
+	loop_timer_set(s->probe_timer, MIN(prober_next_us(s->prober), loopcheck_next_us(s->loopcheck)));
 }
 
 /* ---- news from the workers */
@@ -250,6 +254,7 @@ static void hand_over(struct server *s, struct snapshot *next)
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_adopt(s->workers[i], next);
 	prober_adopt(s->prober, next, loop_now_us(s->loop));
+	loopcheck_adopt(s->loopcheck, next, loop_now_us(s->loop));
 	snapshot_unref(old);
 	listen_limits_set(s->limits, next->config->tcp.idle_us, next->config->tcp.connections, next->config->tcp.per_client);
 	log_configure(next->config->log.level, next->config->log.format);
@@ -376,10 +381,13 @@ static bool start_prober(struct server *s)
 #define TRANSPORT(value, name, unit, help) world.transports[TRANSPORT_##value] = &transport_##unit;
 #include "tables/transports.def"
 #undef TRANSPORT
-	s->env.loop = s->loop;
-	s->env.random = &s->random;
+	struct loopcheck_world loops = {.random = &s->random, .env = &s->loop_env};
+	memcpy(loops.transports, world.transports, sizeof(loops.transports));
+	s->env.loop = s->loop_env.loop = s->loop;
+	s->env.random = s->loop_env.random = &s->random;
 	s->prober = prober_new(&world, s->snapshot, loop_now_us(s->loop));
-	return s->prober != NULL;
+	s->loopcheck = loopcheck_new(&loops, s->snapshot, loop_now_us(s->loop));
+	return s->prober != NULL && s->loopcheck != NULL;
 }
 
 static bool start_loop(struct server *s)
@@ -447,6 +455,8 @@ static void give_back(struct server *s)
 	free(s->workers);
 	if (s->prober != NULL)
 		prober_free(s->prober);
+	if (s->loopcheck != NULL)
+		loopcheck_free(s->loopcheck);
 	bindings_deinit(&s->bindings);
 	LIST_FOR_EACH(link, &s->news)
 		hear_nothing(CONTAINER_OF(link, struct news, link));

@@ -79,6 +79,9 @@ static void inherit(struct pool *p, const struct snapshot *previous)
 		p->open_since_us = atomic_load(&old->open_since_us);
 		p->hedge_tokens_pm = atomic_load(&old->hedge_tokens_pm);
 		p->spilled = atomic_load(&old->spilled);
+		p->loop.until_us = atomic_load(&old->loop.until_us);
+		p->loop.client[0] = atomic_load(&old->loop.client[0]);
+		p->loop.client[1] = atomic_load(&old->loop.client[1]);
 	}
 }
 

@@ -181,6 +181,15 @@ static void on_changed(void *arg, struct pool *pool, struct upstream *upstream, 
 	w->news.changed(w->news.arg, pool->name, upstream_ref(upstream), change);
 }
 
+static void on_looped(void *arg, const struct snapshot_route *route, const struct addr *client)
+{
+	char text[ADDR_TEXT_MAX];
+
+	(void)arg;
+	log_warn("a loop: what is asked of %s comes back from %s; its queries for these zones are refused", route->pools[0]->name,
+		 addr_format_ip(client, text));
+}
+
 static bool is_stream(const struct reply_to *to)
 {
 	return listener_kind(to->listener) == LISTEN_TCP;
@@ -197,6 +206,7 @@ static bool make_forward(struct worker *w, uint32_t threads, struct snapshot *s)
 		.threads = threads,
 		.now_us = turn_now_us,
 		.doubt = on_doubt,
+		.looped = on_looped,
 		.changed = on_changed,
 		.arg = w,
 	};

@@ -398,6 +398,13 @@ static void on_changed(void *arg, struct pool *pool, struct upstream *u, enum he
 		prober_suspect(w->prober, u, w->now_us);
 }
 
+static void on_looped(void *arg, const struct snapshot_route *route, const struct addr *client)
+{
+	char ip[ADDR_TEXT_MAX];
+
+	note(arg, "%s loops: %s brings it back", route->pools[0]->name, addr_format_ip(client, ip));
+}
+
 static void on_closed(void *arg, struct pool *pool)
 {
 	struct world *w = arg;
@@ -487,7 +494,7 @@ struct world *world_new(const char *zones_conf)
 	const struct forward_world fw = {.thread = 1, .random = &w->random, .metrics = &w->metrics, .env = &w->worker_env,
 					 .transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp},
 					 .replies = {room, send_reply, drop_reply, is_stream}, .threads = 2, .now_us = now,
-					 .doubt = on_doubt, .changed = on_changed, .arg = w};
+					 .doubt = on_doubt, .looped = on_looped, .changed = on_changed, .arg = w};
 	w->forward = forward_new(&fw, w->snapshot, w->now_us);
 	const struct prober_world pw = {.random = &w->random, .env = &w->main_env,
 					.transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp}, .threads = 2,
@@ -543,6 +550,11 @@ struct upstream *world_upstream_state(struct world *w, const char *ip)
 struct forward *world_forward(struct world *w)
 {
 	return w->forward;
+}
+
+struct prober *world_prober(struct world *w)
+{
+	return w->prober;
 }
 
 struct snapshot *world_snapshot(struct world *w)

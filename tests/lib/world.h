@@ -80,6 +80,7 @@ void world_trace_off(struct world *w); /* for long runs */
 struct pool *world_pool(struct world *w, const char *name);
 struct upstream *world_upstream_state(struct world *w, const char *ip);
 struct forward *world_forward(struct world *w);
+struct prober *world_prober(struct world *w);
 struct snapshot *world_snapshot(struct world *w);
 const struct metrics *world_metrics(const struct world *w);
 
