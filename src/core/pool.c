@@ -135,21 +135,23 @@ static int pick_within_rate(struct pool *p, const struct pool_wish *wish, const 
 	return POOL_NONE;
 }
 
+/* The preferred AZ's first, if it has any there. */
+static int pick_preferring(struct pool *p, const struct pool_wish *wish, const struct survey *s, uint32_t eligible)
+{
+	uint32_t preferred = p->prefer_az >= 0 && p->policy != &policy_ordered ? eligible & places_in_az(p, p->prefer_az) : 0;
+	uint32_t others = eligible & ~preferred;
+	int place = pick_within_rate(p, wish, s, &preferred);
+
+	return place != POOL_NONE ? place : pick_within_rate(p, wish, s, &others);
+}
+
 static int pick_in_tier(struct pool *p, const struct pool_wish *wish, const struct survey *s, uint32_t eligible)
 {
 	uint32_t near_tried = wish->tried == 0 ? 0 : places_in_tried_azs(p, wish->tried);
-	uint32_t first = eligible & ~near_tried, rest = eligible & near_tried;
-	int place = POOL_NONE;
+	int place = pick_preferring(p, wish, s, eligible & ~near_tried);
 
-	if (p->prefer_az >= 0 && p->policy != &policy_ordered) {
-		uint32_t preferred = first & places_in_az(p, p->prefer_az);
-		first &= ~preferred;
-		place = pick_within_rate(p, wish, s, &preferred);
-	}
-	if (place == POOL_NONE)
-		place = pick_within_rate(p, wish, s, &first);
 	if (place == POOL_NONE && !wish->other_az_only)
-		place = pick_within_rate(p, wish, s, &rest);
+		place = pick_preferring(p, wish, s, eligible & near_tried);
 	return place;
 }
 

@@ -340,7 +340,8 @@ bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a)
 		const struct addr *own = &s->config->listen[i];
 		if (addr_port(own) != addr_port(a))
 			continue;
-		if (addr_equal_ip(own, a) || (addr_is_any(own) && addr_is_loopback(a)))
+		bool same_family = own->sa.sa_family == a->sa.sa_family; /* our sockets are of one family each */
+		if (addr_equal_ip(own, a) || (same_family && addr_is_any(own) && addr_is_loopback(a)))
 			return true;
 	}
 	return false;
