@@ -5,8 +5,8 @@
  *
  * Striped into shards, each with a plain mutex, an index and a ring of bytes. New entries are written at the ring's head; room is made
  * at its tail, where an entry that was asked since it was last looked at moves to the head again and any other is dropped (FIFO with
- * reinsertion, "CLOCK" on a log): a scan of names asked once runs through without disturbing what is popular, nothing fragments, nothing is
- * allocated per entry. An answer that replaces one of the same size or larger is written in its place.
+ * reinsertion, "CLOCK" on a log): a scan of names asked once runs through without disturbing what is popular, nothing fragments, nothing
+ * is allocated per entry. An answer that replaces one of the same size or larger is written in its place.
  * All calls from any thread. Seconds (_s) are of a clock that counts suspend; nothing here asks it. */
 
 #include "base/hash.h"
@@ -65,7 +65,8 @@ struct cache_hit {
 	uint32_t origin;
 	uint32_t retry_at_s;  /* a refresh has failed: none before this time (0: none has) … */
 	uint16_t outage;      /* … unless the pool's outage number is another one now */
-	bool refresh;         /* stale, or popular and near its end, and this call claimed the refresh: nobody else is told for CACHE_CLAIM_S */
+	bool refresh;         /* stale, or popular and near its end, and this call claimed the refresh: nobody else is told so for
+	                       * CACHE_CLAIM_S. Whether retry_at_s forbids it is the caller's to judge */
 };
 
 /* `size_bytes` is the budget for rings and indices together; it is held within 5 %. Memory is touched as it fills. NULL without memory. */
@@ -73,7 +74,7 @@ NODISCARD struct cache *cache_new(uint64_t size_bytes);
 struct cache *cache_ref(struct cache *c);
 void cache_unref(struct cache *c);
 
-/* Fills key->hash. Keyed per process: nobody outside can aim at one shard or bucket. */
+/* Fills key->hash. Keyed per process, not per cache: nobody outside can aim at one shard or bucket. */
 void cache_key_hash(const struct cache *c, struct cache_key *key);
 
 /* Looks `key` up and copies the body to `body` (at most `room` bytes), TTLs counted down (never below 0, or 30 when stale). */
@@ -84,8 +85,9 @@ NODISCARD enum cache_result cache_get(struct cache *c, const struct cache_key *k
 NODISCARD enum cache_result cache_peek(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s,
 				       struct cache_hit *hit);
 
-/* Keeps an answer, in place of any older one. The TTLs in the kept body are bounded by the rules as well. Not kept: TTL 0 (after the caps; min_ttl does
- * not make it cacheable), what would not fit a quarter of a shard; the older answer then counts as expired from now on. Returns true if kept. */
+/* Keeps an answer, in place of any older one. The TTLs in the kept body are bounded by the rules as well. Not kept: TTL 0 (after the
+ * caps; min_ttl does not make it cacheable), what would not fit a quarter of a shard; the older answer then counts as expired from now
+ * on. Returns true if kept. */
 bool cache_put(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s, const struct cache_answer *a);
 
 /* Bounds that cache_put applies to each TTL; the first hand-out, which never went through the cache, uses it too. TTL 0 stays 0; a cap
@@ -93,7 +95,8 @@ bool cache_put(struct cache *c, const struct cache_key *key, const struct cache_
 uint32_t cache_bound_ttl(const struct cache_rules *rules, uint32_t ttl_s, bool negative);
 
 /* Remembers that asking has failed (RFC 9520): until retry_at_s nobody should ask again, unless `outage` has changed. Never replaces an
- * answer, not even a stale one: there it only sets the retry time. (An answer past serve_stale_s is no answer: cache_get then says CACHE_FAILED.) */
+ * answer, not even a stale one: there it only sets the retry time. (An answer past serve_stale_s is no answer: cache_get then says
+ * CACHE_FAILED.) */
 void cache_put_failure(struct cache *c, const struct cache_key *key, uint16_t rcode, uint32_t now_s, uint32_t retry_at_s, uint16_t outage);
 
 /* Forgets: all types and routes of one name; all at and below a name; everything. Returns how many entries went. */
@@ -108,8 +111,9 @@ struct cache_counts {
 };
 void cache_count(struct cache *c, struct cache_counts *out);
 
-/* Walks all answers (failures not), shard by shard under its lock: for the snapshot on disk and for moving into a cache of another size. The entry's
- * memory is lent for the call; ttl_at are offsets from the message's start with body at `body_at`. `see` returns false to stop. */
+/* Walks all answers (failures not), shard by shard under its lock: for the snapshot on disk and for moving into a cache of another
+ * size. The entry's memory is lent for the call; ttl_at are offsets from the message's start with body at `body_at`. `see` returns
+ * false to stop; it must not call the cache that is walked. */
 struct cache_entry {
 	struct name name;
 	struct cache_key key; /* name points above */
@@ -118,8 +122,8 @@ struct cache_entry {
 };
 void cache_each(struct cache *c, bool (*see)(void *arg, const struct cache_entry *entry), void *arg);
 
-/* Puts an entry back with its own times, which may lie before the clock's zero (modulo 2^32): for loading. TTLs are not bounded again; hash is not
- * needed. False if not kept: offsets outside the body, no lifetime, too large, or an answer stored later is there. */
+/* Puts an entry back with its own times, which may lie before the clock's zero (modulo 2^32): for loading. TTLs are not bounded again;
+ * hash is not needed. False if not kept: offsets outside the body, no lifetime, too large, or an answer stored later is there. */
 bool cache_restore(struct cache *c, const struct cache_entry *entry);
 
 #endif

@@ -94,8 +94,8 @@ bool cache_shard_fits(const struct cache_shard *s, const struct shard_size *size
 
 /* Makes room and an entry with `key` and `size`, all else zero, offsets and body not written; `old` is what cache_shard_find returned: the
  * new one takes its place, or kills it. The size must fit. */
-struct shard_entry *cache_shard_place(struct cache_shard *s, struct shard_entry *old, const struct cache_key *key, const struct shard_size *size,
-				      const struct shard_time *time);
+struct shard_entry *cache_shard_place(struct cache_shard *s, struct shard_entry *old, const struct cache_key *key,
+				      const struct shard_size *size, const struct shard_time *time);
 
 /* Takes a live entry out; its bytes stay until the tail comes by. */
 void cache_shard_remove(struct cache_shard *s, struct shard_entry *e);

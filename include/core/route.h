@@ -3,8 +3,8 @@
 #define CORE_ROUTE_H
 /* Zone suffix → what to do: the longest match on label boundaries. Built once, then only read, by any number of threads.
  *
- * A hash table with a node for each zone and for each name above one. A look-up walks down from the root, label by label, and stops where no zone
- * lies below: one step for a name that nobody routed, whether there are 10 zones or 100,000. */
+ * A hash table with a node for each zone and for each name above one. A look-up walks down from the root, label by label, and stops
+ * where no zone lies below: one step for a name that nobody routed, whether there are 10 zones or 100,000. */
 
 #include "wire/name.h"
 

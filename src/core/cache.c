@@ -27,7 +27,6 @@ enum {
 #define SHARD_LARGEST_BYTES ((uint64_t)UINT32_MAX * SHARD_GRANULE_BYTES / 2)
 
 struct cache {
-	struct hash_key key;
 	uint32_t shards; /* a power of two */
 	_Atomic uint32_t refs;
 	void *slices;
@@ -44,6 +43,15 @@ static uint32_t shards_for(uint64_t size_bytes)
 	while (shards < SHARDS_MAX && (uint64_t)shards * 2 * SHARD_BYTES <= size_bytes)
 		shards *= 2;
 	return shards;
+}
+
+/* One key for the whole process: a hash stays what it is when a reload changes the cache's size. */
+static struct hash_key hash_key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+
+static void draw_key(void)
+{
+	hash_key_init(&hash_key);
 }
 
 struct cache *cache_new(uint64_t size_bytes)
@@ -63,7 +71,7 @@ struct cache *cache_new(uint64_t size_bytes)
 		return NULL;
 	}
 	(void)madvise(c->slices, c->slices_bytes, MADV_NOHUGEPAGE); /* refused by kernels without huge pages: then there are none */
-	hash_key_init(&c->key);
+	pthread_once(&key_once, draw_key);
 	c->shards = shards;
 	atomic_init(&c->refs, 1);
 	for (uint32_t i = 0; i < shards; i++) {
@@ -129,7 +137,7 @@ void cache_key_hash(const struct cache *c, struct cache_key *key)
 	 * at once. */
 	for (size_t i = 0; i < n->len; i += CHUNK)
 		memcpy(whole.octets + i, n->octets + i, CHUNK);
-	key->hash = hash_bytes(&c->key, &whole, 8u + n->len);
+	key->hash = hash_bytes(&hash_key, &whole, 8u + n->len);
 	__builtin_prefetch(shard_of(c, key), 1);
 }
 

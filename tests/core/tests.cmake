@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+r53fwd_test(core cache)
+r53fwd_test(core cache_shard)
+r53fwd_test(core cache_model)
+r53fwd_test(core cache_threads)
+r53fwd_test(core route)
+r53fwd_test(core rtt)
+r53fwd_test(core health)
+r53fwd_test(core policy)
+r53fwd_test(core pool)
+r53fwd_test(core pool_threads)
+r53fwd_test(core allow)
