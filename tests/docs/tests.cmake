@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Whether the documents hold. Where the program is built, its own manual section is examined as well.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME docs COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/docs/test_docs.py)
+set(R53FWD_DOCS_ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
+if(TARGET r53fwd)
+  list(APPEND R53FWD_DOCS_ENVIRONMENT R53FWD_BINARY=$<TARGET_FILE:r53fwd>)
+endif()
+set_tests_properties(docs PROPERTIES LABELS lint TIMEOUT 60 ENVIRONMENT "${R53FWD_DOCS_ENVIRONMENT}")
