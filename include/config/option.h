@@ -35,8 +35,8 @@ struct config_option {
 	const char *key;
 	const char *standard; /* the default as one would write it; "" for a TEXT that is not set */
 	const char *help;
-	size_t offset;        /* of the field in its section's struct */
-	uint64_t min, max;    /* in the field's unit; both 0: no range */
+	size_t offset;	   /* of the field in its section's struct */
+	uint64_t min, max; /* in the field's unit; both 0: no range */
 };
 
 /* Longest text of option_expects, with the zero. */

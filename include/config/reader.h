@@ -16,7 +16,7 @@ struct reading {
 	struct diagnostics *d;
 	size_t zones_allocated;
 	struct name reserved[READING_RESERVED]; /* names that cannot be routed */
-	bool listen_given;    /* the caller said where we listen: the file's `listen:` is checked, not taken */
+	bool listen_given;			/* the caller said where we listen: the file's `listen:` is checked, not taken */
 	bool endpoints_wrong; /* inbound-endpoints or resolvers is no map: their names are not known, so no word on them */
 };
 
@@ -28,9 +28,9 @@ struct reader {
 
 /* What a map may hold. Readers run in the order of this list, after the rows. */
 struct reader_shape {
-	const char *what;             /* for sentences: "an endpoint" */
+	const char *what;	      /* for sentences: "an endpoint" */
 	enum option_section section;  /* SECTIONS: it has no rows */
-	size_t fields;                /* offset of the section's struct in `into` */
+	size_t fields;		      /* offset of the section's struct in `into` */
 	const struct reader *readers; /* ends with a NULL key */
 };
 

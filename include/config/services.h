@@ -7,7 +7,7 @@
 
 enum service_kind {
 	SERVICE_PLAIN,
-	SERVICE_WARN,     /* expands, with a warning: the note */
+	SERVICE_WARN,	  /* expands, with a warning: the note */
 	SERVICE_AWS_ONLY, /* its names are known for the partition `aws` only */
 	SERVICE_REFUSED,  /* no zone would be right: the note says why */
 };
@@ -36,7 +36,6 @@ NODISCARD bool services_read_region(const char *name, struct services_region *re
 enum { SERVICES_APEX_MAX = 192, SERVICES_REGION_MAX = 32 };
 
 /* Writes the service's next apex; `*at` starts at service->apexes and moves on. False after the last one. */
-bool services_next_apex(const char **at, const char *region_name, const struct services_region *region,
-			char out[SERVICES_APEX_MAX]);
+bool services_next_apex(const char **at, const char *region_name, const struct services_region *region, char out[SERVICES_APEX_MAX]);
 
 #endif

@@ -21,9 +21,9 @@ enum yaml_kind {
 
 struct yaml {
 	enum yaml_kind kind;
-	unsigned line, column;    /* of its first character, from 1 */
-	unsigned count;           /* members of a LIST, keys of a MAP */
-	const char *text;         /* of a WORD; never holds a zero octet */
+	unsigned line, column;	  /* of its first character, from 1 */
+	unsigned count;		  /* members of a LIST, keys of a MAP */
+	const char *text;	  /* of a WORD; never holds a zero octet */
 	const struct yaml *first; /* first member of a LIST, first key of a MAP */
 	const struct yaml *next;  /* the next member or key */
 	const struct yaml *value; /* of a key, never NULL; keys are WORDs, each once in its MAP */

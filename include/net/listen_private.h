@@ -36,7 +36,8 @@ struct listener {
 	struct listener_counts counts;
 };
 
-/* `common` is copied, its descriptor taken over. NULL without memory, or when the system refuses: then fd is still the caller's. */
+/* `common` is copied, its descriptor taken over. NULL without memory, or when the system refuses: then fd is still
+ * the caller's. */
 NODISCARD struct listener *listen_udp_new(const struct listener *common);
 NODISCARD struct listener *listen_tcp_new(const struct listener *common, struct listen_limits *limits);
 

@@ -8,12 +8,12 @@
 
 struct uv_loop_s;
 
-/* The loop of libuv inside; lives as long as `l`. Handles opened on it are closed by those who opened them: loop_free runs their
- * closing callbacks. */
+/* The loop of libuv inside; lives as long as `l`. Handles opened on it are closed by those who opened them:
+ * loop_free runs their closing callbacks. */
 struct uv_loop_s *loop_uv(struct loop *l);
 
-/* Somebody whose handles may still be open when the loop goes. loop_free calls `evict` (off the list by then), which closes
- * them all at once; who leaves before that takes `link` off. */
+/* Somebody whose handles may still be open when the loop goes. loop_free calls `evict` (off the list by then), which
+ * closes them all at once; who leaves before that takes `link` off. */
 struct loop_guest {
 	struct list link;
 	void (*evict)(struct loop_guest *g);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef NET_STREAM_PRIVATE_H
 #define NET_STREAM_PRIVATE_H
-/* The two byte streams of a TCP client: questions that come in, in any pieces, and answers that go out, collected and written in one
- * go. Knows no loop; the socket is lent. */
+/* The two byte streams of a TCP client: questions that come in, in any pieces, and answers that go out, collected
+ * and written in one go. Knows no loop; the socket is lent. */
 
 #include "wire/frame.h"
 
@@ -22,7 +22,8 @@ struct stream {
 void stream_init(struct stream *s, int fd);
 void stream_deinit(struct stream *s);
 
-/* Reads once, to `in` (lent until stream_keep). Returns the number of bytes, 0 at the end, or -errno. Nothing may be left of the last time. */
+/* Reads once, to `in` (lent until stream_keep). Returns the number of bytes, 0 at the end, or -errno. Nothing may be
+ * left of the last time. */
 NODISCARD int stream_read(struct stream *s, uint8_t *in, size_t size);
 
 /* The next question, lent until the next call. False: more bytes are needed, or there will be none. */
@@ -34,8 +35,8 @@ NODISCARD bool stream_keep(struct stream *s);
 /* Forgets it instead. */
 void stream_forget(struct stream *s);
 
-/* Too much is owed to this client to take more questions. Begins at the limits (LISTEN_TCP_PIPELINE, or 256 KiB not sent) and ends at half of
- * them, so that it does not change with each answer. */
+/* Too much is owed to this client to take more questions. Begins at the limits (LISTEN_TCP_PIPELINE, or 256 KiB not
+ * sent) and ends at half of them, so that it does not change with each answer. */
 bool stream_is_paused(struct stream *s, uint32_t unanswered);
 
 /* Collects an answer. False without memory. */

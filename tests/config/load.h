@@ -15,7 +15,6 @@
 
 #include "config/config.h"
 
-
 /* The problems of `text`, one a line with `z` as the file; the caller frees. *c gets the config, NULL if there is none. */
 static inline char *load_problems(const char *text, struct config **c)
 {

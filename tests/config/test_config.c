@@ -120,7 +120,7 @@ static void a_syntax_error_is_reported_alone(void **state)
 {
 	(void)state;
 	expect_problems("worker: 1\nzones: [\n", "z:3:1: not valid YAML: did not find expected node content (while parsing a flow node "
-						"that begins in line 3)\n");
+						 "that begins in line 3)\n");
 }
 
 static void listen_takes_addresses_each_once(void **state)
@@ -130,8 +130,8 @@ static void listen_takes_addresses_each_once(void **state)
 
 	(void)state;
 	snprintf(text, sizeof(text),
-		 "z:2:21: `127.0.0.1:53` is given twice in `listen`\nz:2:37: %s `localhost`\nz:2:48: %s `1.2.3.4:0`\nz:2:59: %s a map\n", expected,
-		 expected, expected);
+		 "z:2:21: `127.0.0.1:53` is given twice in `listen`\nz:2:37: %s `localhost`\nz:2:48: %s `1.2.3.4:0`\nz:2:59: %s a map\n",
+		 expected, expected, expected);
 	expect_problems("zones: []\nlisten: [127.0.0.1, \"127.0.0.1:53\", localhost, 1.2.3.4:0, {ip: 1.2.3.4}]\n", text);
 	expect_effective("zones: []\nlisten: [0.0.0.0, \"[::]\", \"127.0.0.1:5353\"]\n",
 			 "listen: [0.0.0.0:53, \"[::]:53\", 127.0.0.1:5353]\n");

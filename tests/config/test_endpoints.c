@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/endpoints.h"
 
+#include "base/strbuf.h"
 #include "load.h"
 
 #define ZONES "zones: [{name: x, to: [e]}]\n"
@@ -43,16 +44,18 @@ static void addresses_have_a_short_and_a_long_form(void **state)
 
 static void an_endpoint_has_one_to_twenty_addresses(void **state)
 {
-	char keys[512] = "addresses: [", text[32];
+	char keys[512];
+	struct strbuf s;
 
 	(void)state;
 	expect_endpoint("addresses: []", "z:2:36: `addresses` must not be empty\n");
 	expect_endpoint("port: 53", "z:2:21: the endpoint `e` has no `addresses`\n");
+	strbuf_init(&s, keys, sizeof(keys));
+	strbuf_add(&s, "addresses: [");
 	for (unsigned i = 1; i <= 21; i++) {
-		snprintf(text, sizeof(text), "192.0.2.%u, ", i);
-		strcat(keys, text);
+		strbuf_addf(&s, "192.0.2.%u, ", i);
 	}
-	strcat(keys, "]");
+	strbuf_add(&s, "]");
 	expect_endpoint(keys, "z:2:36: `addresses` has 21 members; 20 is the most\n");
 }
 
@@ -91,8 +94,8 @@ static void what_is_no_address_is_refused(void **state)
 	char text[512];
 
 	(void)state;
-	snprintf(text, sizeof(text), "z:2:37: %s `dns.example`\nz:2:50: %s `192.0.2.1:0`\nz:2:63: %s nothing\nz:2:66: %s a list\n", expected,
-		 expected, expected, expected);
+	snprintf(text, sizeof(text), "z:2:37: %s `dns.example`\nz:2:50: %s `192.0.2.1:0`\nz:2:63: %s nothing\nz:2:66: %s a list\n",
+		 expected, expected, expected, expected);
 	expect_endpoint("addresses: [dns.example, 192.0.2.1:0, ~, [a]]", text);
 }
 
@@ -100,8 +103,8 @@ static void wrong_long_forms_are_refused(void **state)
 {
 	(void)state;
 	expect_endpoint("addresses: [{az: a}, {ip: x}, {ip: [a]}]", "z:2:37: this address has no `ip`\n"
-								   "z:2:51: `ip` must be an IP address, not `x`\n"
-								   "z:2:60: `ip` must be an address, not a list\n");
+								    "z:2:51: `ip` must be an IP address, not `x`\n"
+								    "z:2:60: `ip` must be an address, not a list\n");
 	expect_endpoint("addresses: [{ip: 192.0.2.1, port: 0}, {ip: 192.0.2.2, port: [1]}]",
 			"z:2:59: `port` must be a number from 1 to 65535, not `0`\n"
 			"z:2:85: `port` must be a number from 1 to 65535, not a list\n");
@@ -182,7 +185,7 @@ static void an_endpoint_must_be_a_map(void **state)
 {
 	(void)state;
 	expect_problems("zones: []\nresolvers: {a: [192.0.2.1], b: }\n", "z:2:16: `a` must be a map of keys, not a list\n"
-									"z:2:32: `b` must be a map of keys, not nothing\n");
+									 "z:2:32: `b` must be a map of keys, not nothing\n");
 	expect_problems("zones: [{name: x, to: e}]\ninbound-endpoints: [e]\nresolvers: x\n",
 			"z:2:20: `inbound-endpoints` must be a map of names, not a list\n"
 			"z:3:12: `resolvers` must be a map of names, not `x`\n");
@@ -222,10 +225,11 @@ static void local_upstreams_come_from_the_file_or_from_resolv_conf(void **state)
 
 static void options_are_per_endpoint(void **state)
 {
-	struct config *c = load_good("zones: [{name: x, to: [a, b]}]\n"
-				     "resolvers:\n"
-				     "  a: {addresses: [192.0.2.1], policy: ordered, transport: tcp, hedge: off, max-qps: 5, probe: {fall: 9}}\n"
-				     "  b: {addresses: [192.0.2.2]}\n");
+	struct config *c =
+		load_good("zones: [{name: x, to: [a, b]}]\n"
+			  "resolvers:\n"
+			  "  a: {addresses: [192.0.2.1], policy: ordered, transport: tcp, hedge: off, max-qps: 5, probe: {fall: 9}}\n"
+			  "  b: {addresses: [192.0.2.2]}\n");
 	const struct config_endpoint *a = &c->endpoints[1], *b = &c->endpoints[2];
 
 	(void)state;

@@ -207,11 +207,33 @@ static void expect_reading(enum option_section section, const char *key, const c
 static void times_have_units_and_fractions(void **state)
 {
 	const char *const pairs[][2] = {
-		{"1.8s", "1.8s"},    {"1800ms", "1.8s"},  {"60s", "1m"},      {"90s", "90s"},	  {"0.5h", "30m"}, {"60m", "1h"},
-		{"2h", NULL},	     {"0.25m", "15s"},	  {"0s", "0s"},	      {"0", "0s"},	  {"0ms", "0s"},   {"1.234ms", "1.234ms"},
-		{"1.000001s", "1000.001ms"}, {"007s", "7s"}, {"60", NULL},    {"60 s", NULL},	  {"s", NULL},	   {"1.s", NULL},
-		{".5s", NULL},	     {"1.0000001s", NULL}, {"1S", NULL},      {"1s ", NULL},	  {"+1s", NULL},   {"1e3s", NULL},
-		{"0.0001ms", NULL},  {"999999999999999d", NULL}, {"9999999999999999s", NULL},
+		{"1.8s", "1.8s"},
+		{"1800ms", "1.8s"},
+		{"60s", "1m"},
+		{"90s", "90s"},
+		{"0.5h", "30m"},
+		{"60m", "1h"},
+		{"2h", NULL},
+		{"0.25m", "15s"},
+		{"0s", "0s"},
+		{"0", "0s"},
+		{"0ms", "0s"},
+		{"1.234ms", "1.234ms"},
+		{"1.000001s", "1000.001ms"},
+		{"007s", "7s"},
+		{"60", NULL},
+		{"60 s", NULL},
+		{"s", NULL},
+		{"1.s", NULL},
+		{".5s", NULL},
+		{"1.0000001s", NULL},
+		{"1S", NULL},
+		{"1s ", NULL},
+		{"+1s", NULL},
+		{"1e3s", NULL},
+		{"0.0001ms", NULL},
+		{"999999999999999d", NULL},
+		{"9999999999999999s", NULL},
 	};
 
 	(void)state;
@@ -295,9 +317,18 @@ static void expectations_read_as_sentences(void **state)
 static void words_are_quoted_where_yaml_needs_it(void **state)
 {
 	const char *const pairs[][2] = {
-		{"apne2-az1", "apne2-az1"}, {"10.0.0.1:53", "10.0.0.1:53"}, {"10.0.0.0/8", "10.0.0.0/8"}, {"[::1]:53", "\"[::1]:53\""},
-		{"fc00::/7", "\"fc00::/7\""}, {"null", "\"null\""}, {"", "\"\""}, {"-a", "\"-a\""}, {"a b", "\"a b\""},
-		{"a\"\\b\n", "\"a\\\"\\\\b\\x0a\""}, {"${A} $B", "\"$${A} $B\""}, {"a:", "\"a:\""},
+		{"apne2-az1", "apne2-az1"},
+		{"10.0.0.1:53", "10.0.0.1:53"},
+		{"10.0.0.0/8", "10.0.0.0/8"},
+		{"[::1]:53", "\"[::1]:53\""},
+		{"fc00::/7", "\"fc00::/7\""},
+		{"null", "\"null\""},
+		{"", "\"\""},
+		{"-a", "\"-a\""},
+		{"a b", "\"a b\""},
+		{"a\"\\b\n", "\"a\\\"\\\\b\\x0a\""},
+		{"${A} $B", "\"$${A} $B\""},
+		{"a:", "\"a:\""},
 	};
 
 	(void)state;

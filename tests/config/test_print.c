@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/strbuf.h"
 #include "config/option.h"
 
 static char *printed(void (*print)(FILE *out))
@@ -55,16 +56,17 @@ static void options_in_force_can_be_read_back(void **state)
 {
 	(void)state;
 	expect_same_after_reading_back("zones: []\n");
-	expect_same_after_reading_back("zones: []\n"
-				       "workers: 3\n"
-				       "listen: [\"[::]:5353\", 0.0.0.0]\n"
-				       "allow-from: [\"::/0\", 0.0.0.0/0, 192.0.2.1]\n"
-				       "local-upstreams: [\"2001:db8::1\", {ip: 192.0.2.9, port: 54, az: x}]\n"
-				       "inbound-endpoints:\n"
-				       "  \"null\": {addresses: [{ip: \"2001:db8::2\", az: \"a-1\"}, 192.0.2.3], prefer-az: a-1, hedge: 12.5ms}\n"
-				       "resolvers: {\"0\": {addresses: [192.0.2.4:99], hedge: off, hedge-budget: 0.1%, transport: tcp}}\n"
-				       "cache: {size: 1.5GiB, prefetch: off, serve-stale: off, max-ttl: 90s}\n"
-				       "log: {level: debug, format: json, queries: errors}\n");
+	expect_same_after_reading_back(
+		"zones: []\n"
+		"workers: 3\n"
+		"listen: [\"[::]:5353\", 0.0.0.0]\n"
+		"allow-from: [\"::/0\", 0.0.0.0/0, 192.0.2.1]\n"
+		"local-upstreams: [\"2001:db8::1\", {ip: 192.0.2.9, port: 54, az: x}]\n"
+		"inbound-endpoints:\n"
+		"  \"null\": {addresses: [{ip: \"2001:db8::2\", az: \"a-1\"}, 192.0.2.3], prefer-az: a-1, hedge: 12.5ms}\n"
+		"resolvers: {\"0\": {addresses: [192.0.2.4:99], hedge: off, hedge-budget: 0.1%, transport: tcp}}\n"
+		"cache: {size: 1.5GiB, prefetch: off, serve-stale: off, max-ttl: 90s}\n"
+		"log: {level: debug, format: json, queries: errors}\n");
 }
 
 static void the_example_loads_and_says_the_defaults(void **state)
@@ -97,15 +99,17 @@ static void every_option_is_in_the_example_and_the_man_page(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < count; i++) {
-		char key[64], item[128] = ".It Cm ";
+		char key[64], item[128];
+		struct strbuf s;
+		strbuf_init(&s, item, sizeof(item));
+		strbuf_add(&s, ".It Cm ");
 		snprintf(key, sizeof(key), "%s: ", rows[i].key);
 		assert_non_null(strstr(example, key));
 		assert_non_null(strstr(example, rows[i].help));
-		for (const char *at = rows[i].key; *at != '\0'; at++) {
-			char text[3] = {*at == '-' ? '\\' : *at, *at == '-' ? '-' : '\0', '\0'};
-			strcat(item, text);
-		}
-		assert_non_null(strstr(man, strcat(item, "\n")));
+		for (const char *at = rows[i].key; *at != '\0'; at++)
+			strbuf_addf(&s, "%s%c", *at == '-' ? "\\" : "", *at);
+		strbuf_add(&s, "\n");
+		assert_non_null(strstr(man, item));
 	}
 	free(example);
 	free(man);
@@ -129,8 +133,11 @@ static void lists_of_the_man_page_are_closed(void **state)
 /* The properties of the map where a section's rows are described. */
 static json_t *properties(json_t *schema, enum option_section section)
 {
-	static const char *const names[] = {[SECTION_endpoint] = "endpoint", [SECTION_probe] = "probe", [SECTION_cache] = "cache",
-					    [SECTION_tcp] = "tcp", [SECTION_log] = "log"};
+	static const char *const names[] = {[SECTION_endpoint] = "endpoint",
+					    [SECTION_probe] = "probe",
+					    [SECTION_cache] = "cache",
+					    [SECTION_tcp] = "tcp",
+					    [SECTION_log] = "log"};
 
 	if (section == SECTION_top)
 		return json_object_get(schema, "properties");
@@ -144,9 +151,9 @@ static void check_references(json_t *schema, json_t *value)
 	json_t *member;
 	size_t i;
 
-	json_array_foreach(value, i, member)
-		check_references(schema, member);
-	json_object_foreach(value, key, member) {
+	json_array_foreach(value, i, member) check_references(schema, member);
+	json_object_foreach(value, key, member)
+	{
 		check_references(schema, member);
 		if (strcmp(key, "$ref") != 0)
 			continue;

@@ -7,7 +7,7 @@ static void unknown_keys_are_refused_at_every_level(void **state)
 {
 	(void)state;
 	expect_problems("zones: []\nlisten-on: 1\nforwarders: 2\n", "z:2:1: unknown key `listen-on` in the file (did you mean `listen`?)\n"
-								 "z:3:1: unknown key `forwarders` in the file\n");
+								    "z:3:1: unknown key `forwarders` in the file\n");
 	expect_problems("zones: []\ncache: {sise: 1MiB}\ntcp: {idel: 1s}\nlog: {levle: info}\n",
 			"z:2:9: unknown key `sise` in `cache` (did you mean `size`?)\n"
 			"z:3:7: unknown key `idel` in `tcp` (did you mean `idle`?)\n"
@@ -29,15 +29,15 @@ static void keys_of_one_map_are_unknown_in_another(void **state)
 {
 	(void)state;
 	expect_problems("zones: []\nport: 53\ncache: {port: 53}\n", "z:2:1: unknown key `port` in the file\n"
-								  "z:3:9: unknown key `port` in `cache`\n");
+								    "z:3:9: unknown key `port` in `cache`\n");
 }
 
 static void a_map_must_be_a_map(void **state)
 {
 	(void)state;
 	expect_problems("zones: []\ncache: 64MiB\ntcp: []\nlog:\n", "z:2:8: `cache` must be a map of keys, not `64MiB`\n"
-								   "z:3:6: `tcp` must be a map of keys, not a list\n"
-								   "z:4:5: `log` must be a map of keys, not nothing\n");
+								    "z:3:6: `tcp` must be a map of keys, not a list\n"
+								    "z:4:5: `log` must be a map of keys, not nothing\n");
 	expect_problems("- zones\n", "z:1:1: the file must be a map of keys, not a list\n");
 	expect_problems("zones\n", "z:1:1: the file must be a map of keys, not `zones`\n");
 }

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "base/strbuf.h"
 #include "load.h"
 
 static char first[] = "/tmp/r53fwd-resolv-1-XXXXXX", second[] = "/tmp/r53fwd-resolv-2-XXXXXX";
@@ -36,7 +37,8 @@ static void write_file(const char *path, const char *text)
 /* With these texts in both files and `own` as our one address: the path taken, and the servers. */
 static void expect(const char *text, const char *next_text, const char *own, const char *path, const char *servers)
 {
-	char all[RESOLV_MAX_SERVERS * ADDR_TEXT_MAX] = "", one[ADDR_TEXT_MAX];
+	char all[RESOLV_MAX_SERVERS * ADDR_TEXT_MAX], one[ADDR_TEXT_MAX];
+	struct strbuf joined;
 	struct resolv r;
 	struct addr a;
 
@@ -44,10 +46,9 @@ static void expect(const char *text, const char *next_text, const char *own, con
 	write_file(second, next_text);
 	assert_int_equal(addr_parse(&a, own, 53), 0);
 	resolv_read(&r, paths, &a, 1);
-	for (size_t i = 0; i < r.count; i++) {
-		strcat(all, i > 0 ? " " : "");
-		strcat(all, addr_format(&r.servers[i], one));
-	}
+	strbuf_init(&joined, all, sizeof(all));
+	for (size_t i = 0; i < r.count; i++)
+		strbuf_addf(&joined, "%s%s", i > 0 ? " " : "", addr_format(&r.servers[i], one));
 	assert_string_equal(all, servers);
 	assert_ptr_equal(r.path, path);
 }
@@ -102,11 +103,13 @@ static void a_file_without_servers_is_passed_over(void **state)
 
 static void the_number_of_servers_is_bounded(void **state)
 {
-	char text[4096] = "";
+	char text[4096];
+	struct strbuf s;
 
 	(void)state;
+	strbuf_init(&s, text, sizeof(text));
 	for (unsigned i = 1; i <= 20; i++)
-		sprintf(text + strlen(text), "nameserver 10.0.0.%u\n", i);
+		strbuf_addf(&s, "nameserver 10.0.0.%u\n", i);
 	expect(text, "", "127.0.0.1", first,
 	       "10.0.0.1:53 10.0.0.2:53 10.0.0.3:53 10.0.0.4:53 10.0.0.5:53 10.0.0.6:53 10.0.0.7:53 10.0.0.8:53");
 }
@@ -118,7 +121,7 @@ static void the_size_of_a_file_is_bounded(void **state)
 	(void)state;
 	/* The bound falls into the address of the last line: half an address must not be taken for one. */
 	memset(text, '#', 65536 - 21);
-	strcpy(text + 65536 - 22, "\nnameserver 10.0.0.123\nnameserver 10.0.0.2\n");
+	snprintf(text + 65536 - 22, 64, "\nnameserver 10.0.0.123\nnameserver 10.0.0.2\n");
 	expect(text, "nameserver 10.0.0.3\n", "127.0.0.1", second, "10.0.0.3:53");
 	free(text);
 }
@@ -139,14 +142,10 @@ static void the_environment_can_name_the_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nameserver_lines_are_taken_in_order),
-		cmocka_unit_test(what_does_not_parse_is_skipped),
-		cmocka_unit_test(a_server_named_twice_is_taken_once),
-		cmocka_unit_test(we_are_not_our_own_upstream),
-		cmocka_unit_test(someone_else_on_this_host_is_an_upstream),
-		cmocka_unit_test(a_file_without_servers_is_passed_over),
-		cmocka_unit_test(the_number_of_servers_is_bounded),
-		cmocka_unit_test(the_size_of_a_file_is_bounded),
+		cmocka_unit_test(nameserver_lines_are_taken_in_order),	    cmocka_unit_test(what_does_not_parse_is_skipped),
+		cmocka_unit_test(a_server_named_twice_is_taken_once),	    cmocka_unit_test(we_are_not_our_own_upstream),
+		cmocka_unit_test(someone_else_on_this_host_is_an_upstream), cmocka_unit_test(a_file_without_servers_is_passed_over),
+		cmocka_unit_test(the_number_of_servers_is_bounded),	    cmocka_unit_test(the_size_of_a_file_is_bounded),
 		cmocka_unit_test(the_environment_can_name_the_file),
 	};
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -56,8 +56,7 @@ static void ipv6_is_cut_at_nibbles(void **state)
 	expect("2001:db8::/32", 1, "8.b.d.0.1.0.0.2.ip6.arpa", "8.b.d.0.1.0.0.2.ip6.arpa");
 	expect("fc00::/7", 2, "c.f.ip6.arpa", "d.f.ip6.arpa");
 	expect("2001:db8::/29", 8, "8.b.d.0.1.0.0.2.ip6.arpa", "f.b.d.0.1.0.0.2.ip6.arpa");
-	expect("2001:db8:0:10::/60", 1, "1.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
-	       "1.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
+	expect("2001:db8:0:10::/60", 1, "1.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", "1.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");
 	expect("::1", 1, "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa",
 	       "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa");
 }
@@ -69,7 +68,7 @@ static void zones_cover_exactly_the_network(void **state)
 	for (unsigned bits = 0; bits <= 32; bits++) {
 		struct cidr network = {.bytes = {172, 31, 255, 254}, .bits = (uint8_t)bits, .family = AF_INET};
 		for (unsigned bit = bits; bit < 32; bit++)
-			network.bytes[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+			network.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
 		uint64_t covered = 0;
 		struct name previous = {0};
 		for (unsigned i = 0; i < reverse_count(&network); i++) {
@@ -86,10 +85,8 @@ static void zones_cover_exactly_the_network(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ipv4_is_cut_at_octets),
-		cmocka_unit_test(a_prefix_inside_an_octet_becomes_the_names_it_covers),
-		cmocka_unit_test(everything_is_the_whole_tree),
-		cmocka_unit_test(ipv6_is_cut_at_nibbles),
+		cmocka_unit_test(ipv4_is_cut_at_octets),	   cmocka_unit_test(a_prefix_inside_an_octet_becomes_the_names_it_covers),
+		cmocka_unit_test(everything_is_the_whole_tree),	   cmocka_unit_test(ipv6_is_cut_at_nibbles),
 		cmocka_unit_test(zones_cover_exactly_the_network),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/services.h"
 
+#include "base/strbuf.h"
 #include "load.h"
 #include "wire/text.h"
 
 /* The service's apexes in the region, with a blank between two. */
 static void expect(const char *id, const char *region_name, const char *expected)
 {
-	char apex[SERVICES_APEX_MAX], all[4 * SERVICES_APEX_MAX] = "";
+	char apex[SERVICES_APEX_MAX], all[4 * SERVICES_APEX_MAX];
 	const struct service *service = services_find(id);
 	struct services_region region;
+	struct strbuf s;
 
 	assert_non_null(service);
+	strbuf_init(&s, all, sizeof(all));
 	assert_true(services_read_region(region_name, &region));
 	const char *at = service->apexes;
-	while (services_next_apex(&at, region_name, &region, apex)) {
-		strcat(all, all[0] ? " " : "");
-		strcat(all, apex);
-	}
+	while (services_next_apex(&at, region_name, &region, apex))
+		strbuf_addf(&s, "%s%s", s.len > 0 ? " " : "", apex);
 	assert_string_equal(all, expected);
 }
 
@@ -59,8 +60,8 @@ static void partitions_have_their_suffixes(void **state)
 static void region_names_have_a_form(void **state)
 {
 	const char *const good[] = {"us-east-1", "ap-southeast-5", "mx-central-1", "il-central-1", "us-gov-east-1", "eu-west-10"};
-	const char *const bad[] = {"",	       "us",	      "us-east",       "us-east-",	"us-east-1a",
-				   "US-EAST-1", "xx-east-1",   "us--1",	       "us-east-1-",	"us-east-1 ",
+	const char *const bad[] = {"",		"us",	       "us-east",      "us-east-",	 "us-east-1a",
+				   "US-EAST-1", "xx-east-1",   "us--1",	       "us-east-1-",	 "us-east-1 ",
 				   "east-1",	"us-east-one", "us-gov-a-b-1", "eusc-fr-east-1", "ap-northeast-22222222222222222222"};
 	struct services_region region;
 
@@ -114,12 +115,9 @@ static void ids_are_unique(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(services_become_their_zone_apexes),
-		cmocka_unit_test(ecr_stands_for_both_of_its_endpoints),
-		cmocka_unit_test(partitions_have_their_suffixes),
-		cmocka_unit_test(region_names_have_a_form),
-		cmocka_unit_test(every_row_becomes_names),
-		cmocka_unit_test(ids_are_unique),
+		cmocka_unit_test(services_become_their_zone_apexes), cmocka_unit_test(ecr_stands_for_both_of_its_endpoints),
+		cmocka_unit_test(partitions_have_their_suffixes),    cmocka_unit_test(region_names_have_a_form),
+		cmocka_unit_test(every_row_becomes_names),	     cmocka_unit_test(ids_are_unique),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

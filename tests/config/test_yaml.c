@@ -139,8 +139,7 @@ static void aliases_are_refused_where_they_are_used(void **state)
 static void merge_keys_are_refused(void **state)
 {
 	(void)state;
-	expect("a: {<<: {b: c}, d: e}\n",
-	       "{'a':{'d':'e'}}\nz:1:5: merge keys (`<<`) are not used here: write the values out\n");
+	expect("a: {<<: {b: c}, d: e}\n", "{'a':{'d':'e'}}\nz:1:5: merge keys (`<<`) are not used here: write the values out\n");
 }
 
 static void tags_are_refused(void **state)
@@ -171,7 +170,7 @@ static void a_syntax_error_stands_alone(void **state)
 	expect("a: 1\na: 2\nb: *x\nc: [1, 2\nd: 3\n",
 	       "none\nz:5:2: not valid YAML: did not find expected ',' or ']' (while parsing a flow sequence that begins in line 4)\n");
 	expect("a: 1\n\tb: 2\n", "none\nz:2:1: not valid YAML: found a tab character that violates indentation (while scanning a plain "
-				  "scalar that begins in line 1)\n");
+				 "scalar that begins in line 1)\n");
 }
 
 static void octets_that_are_no_text_have_their_place(void **state)
@@ -202,8 +201,7 @@ static void an_unset_variable_is_an_error(void **state)
 {
 	(void)state;
 	unsetenv("R53FWD_TEST_UNSET");
-	expect("a: 1\nb: x${R53FWD_TEST_UNSET}\n",
-	       "{'a':'1' 'b':!}\nz:2:4: the environment variable `R53FWD_TEST_UNSET` is not set\n");
+	expect("a: 1\nb: x${R53FWD_TEST_UNSET}\n", "{'a':'1' 'b':!}\nz:2:4: the environment variable `R53FWD_TEST_UNSET` is not set\n");
 	expect("${R53FWD_TEST_UNSET}: 1\n", "{}\nz:1:1: the environment variable `R53FWD_TEST_UNSET` is not set\n");
 }
 
@@ -238,7 +236,7 @@ static void deep_nesting_is_refused(void **state)
 	char *good = repeated("- ", YAML_MAX_DEPTH, ""), *deep = repeated("[", 1 << 20, "a: ");
 
 	(void)state;
-	strcpy(good + strlen(good) - 1, "\n");
+	good[strlen(good) - 1] = '\n';
 	struct diagnostics d;
 	diagnostics_init(&d);
 	struct yaml_tree *t = yaml_tree_read(good, strlen(good), &d);

@@ -73,12 +73,13 @@ static void vpc_endpoints_become_zones(void **state)
 static void networks_become_reverse_zones(void **state)
 {
 	(void)state;
-	expect_routes("  - {reverse: 10.20.0.0/15, to: seoul}\n  - {reverse: 192.0.2.1, to: tokyo}\n  - {reverse: \"fd00::/8\", to: seoul}\n",
-		      false,
-		      "20.10.in-addr.arpa seoul 3 (reverse 10.20.0.0/15)\n"
-		      "21.10.in-addr.arpa seoul 3 (reverse 10.20.0.0/15)\n"
-		      "1.2.0.192.in-addr.arpa tokyo 4 (reverse 192.0.2.1/32)\n"
-		      "d.f.ip6.arpa seoul 5 (reverse fd00::/8)\n");
+	expect_routes(
+		"  - {reverse: 10.20.0.0/15, to: seoul}\n  - {reverse: 192.0.2.1, to: tokyo}\n  - {reverse: \"fd00::/8\", to: seoul}\n",
+		false,
+		"20.10.in-addr.arpa seoul 3 (reverse 10.20.0.0/15)\n"
+		"21.10.in-addr.arpa seoul 3 (reverse 10.20.0.0/15)\n"
+		"1.2.0.192.in-addr.arpa tokyo 4 (reverse 192.0.2.1/32)\n"
+		"d.f.ip6.arpa seoul 5 (reverse fd00::/8)\n");
 }
 
 static void the_longest_zone_comes_first_then_the_alphabet(void **state)
@@ -111,18 +112,19 @@ static void an_entry_has_exactly_one_kind_and_a_destination(void **state)
 
 static void what_is_no_domain_name_is_refused(void **state)
 {
-	char entries[128] = "  - {name: ", expected[256], label[65];
+	char entries[128], expected[256], label[65];
 
 	(void)state;
-	expect_zones("  - {name: a..b, to: local}\n  - {name: [], to: local}\n  - {name: [{a: b}, ''], to: local}\n  - {name: , to: local}\n",
-		     "z:3:12: `a..b` is no domain name\n"
-		     "z:4:12: `name` must not be empty\n"
-		     "z:5:13: must be a domain name, not a map\n"
-		     "z:5:21: must be a domain name, not ``\n"
-		     "z:6:12: must be a domain name, not nothing\n");
+	expect_zones(
+		"  - {name: a..b, to: local}\n  - {name: [], to: local}\n  - {name: [{a: b}, ''], to: local}\n  - {name: , to: local}\n",
+		"z:3:12: `a..b` is no domain name\n"
+		"z:4:12: `name` must not be empty\n"
+		"z:5:13: must be a domain name, not a map\n"
+		"z:5:21: must be a domain name, not ``\n"
+		"z:6:12: must be a domain name, not nothing\n");
 	memset(label, 'a', 64);
 	label[64] = '\0';
-	strcat(strcat(entries, label), ", to: local}\n");
+	snprintf(entries, sizeof(entries), "  - {name: %s, to: local}\n", label);
 	snprintf(expected, sizeof(expected), "z:3:12: `%s` is no domain name\n", label);
 	expect_zones(entries, expected);
 }
@@ -245,20 +247,21 @@ static void regions_are_checked(void **state)
 static void services_are_checked(void **state)
 {
 	(void)state;
-	expect_zones("  - {vpc-endpoints: {region: us-east-1, services: [sssm, dynamodb, dynamodb-streams, [a], secretmanager]}, to: seoul}\n"
-		     "  - {vpc-endpoints: {region: us-east-1, services: []}, to: seoul}\n"
-		     "  - {vpc-endpoints: {region: us-east-1, services: ssm}, to: seoul}\n"
-		     "  - {vpc-endpoints: {region: us-gov-west-1, services: [iam]}, to: seoul}\n",
-		     "z:3:52: unknown service `sssm` (did you mean `ssm`?)\n"
-		     "z:3:58: `dynamodb` has no zone here: AWS says not to override its name with a private zone; clients use the "
-		     "endpoint's own vpce name\n"
-		     "z:3:68: `dynamodb-streams` has no zone here: its endpoint has no private DNS name; clients use the endpoint's own vpce "
-		     "name\n"
-		     "z:3:86: must be the name of a service, not a list\n"
-		     "z:3:91: unknown service `secretmanager` (did you mean `secretsmanager`?)\n"
-		     "z:4:51: `services` must not be empty\n"
-		     "z:5:51: `services` must be a list, not `ssm`\n"
-		     "z:6:56: `iam` has no zone here: its names outside the partition aws are not known\n");
+	expect_zones(
+		"  - {vpc-endpoints: {region: us-east-1, services: [sssm, dynamodb, dynamodb-streams, [a], secretmanager]}, to: seoul}\n"
+		"  - {vpc-endpoints: {region: us-east-1, services: []}, to: seoul}\n"
+		"  - {vpc-endpoints: {region: us-east-1, services: ssm}, to: seoul}\n"
+		"  - {vpc-endpoints: {region: us-gov-west-1, services: [iam]}, to: seoul}\n",
+		"z:3:52: unknown service `sssm` (did you mean `ssm`?)\n"
+		"z:3:58: `dynamodb` has no zone here: AWS says not to override its name with a private zone; clients use the "
+		"endpoint's own vpce name\n"
+		"z:3:68: `dynamodb-streams` has no zone here: its endpoint has no private DNS name; clients use the endpoint's own vpce "
+		"name\n"
+		"z:3:86: must be the name of a service, not a list\n"
+		"z:3:91: unknown service `secretmanager` (did you mean `secretsmanager`?)\n"
+		"z:4:51: `services` must not be empty\n"
+		"z:5:51: `services` must be a list, not `ssm`\n"
+		"z:6:56: `iam` has no zone here: its names outside the partition aws are not known\n");
 }
 
 static void execute_api_is_taken_with_a_warning(void **state)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_NET_SERVING_H
 #define TESTS_NET_SERVING_H
-/* A loop with listeners that answers what it is asked, at once or when the test says so, and blocking clients beside it. Everything is one
- * thread on loopback: what a client has sent is in the server's socket before the loop turns, and the other way round. */
+/* A loop with listeners that answers what it is asked, at once or when the test says so, and blocking clients beside
+ * it. Everything is one thread on loopback: what a client has sent is in the server's socket before the loop turns,
+ * and the other way round. */
 
 #include <setjmp.h>
 #include <stdarg.h>

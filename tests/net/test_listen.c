@@ -288,7 +288,8 @@ static void handles_outlive_the_loop(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(kinds) * 2; i++) {
 		enum listen_kind kind = kinds[i / 2];
 		struct serving *s = serving_new();
-		int client = client_to(serve(s, "127.0.0.1", kind), NULL);
+		struct listener *l = serve(s, "127.0.0.1", kind);
+		int silent = client_to(l, NULL), client = client_to(l, NULL);
 		ask(client, kind, 1);
 		ask(client, kind, 2);
 		s->keep = true;
@@ -301,6 +302,7 @@ static void handles_outlive_the_loop(void **state)
 		listener_drop(&s->kept[1].to);
 		listen_limits_free(s->limits);
 		close(client);
+		close(silent);
 		assert_int_equal(count_descriptors(), s->descriptors);
 		free(s);
 	}

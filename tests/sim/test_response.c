@@ -77,8 +77,13 @@ static void write_query(const char *text, uint16_t type, uint16_t udp_bytes)
 	struct name name;
 
 	assert_int_equal(text_read_name(&name, text), 0);
-	const struct question_upstream u = {
-		.name = &name, .case_bits = 0x5555, .id = 0x1234, .type = type, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = udp_bytes > 0};
+	const struct question_upstream u = {.name = &name,
+					    .case_bits = 0x5555,
+					    .id = 0x1234,
+					    .type = type,
+					    .class = DNS_CLASS_IN,
+					    .flags = DNS_RD,
+					    .edns = udp_bytes > 0};
 	t.query_len = question_write(&u, t.query);
 	if (udp_bytes > 0)
 		dns_put16(t.query + t.query_len - EDNS_OPT_BYTES + 3, udp_bytes);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/strbuf.h"
 #include "sim/zone.h"
 #include "wire/text.h"
 
@@ -188,12 +189,14 @@ static void existing_name_hides_the_wildcard_for_itself_and_below(void **state)
 static void wildcard_covers_the_longest_names(void **state)
 {
 	struct zone_answer out;
-	char text[300] = "";
+	char text[300];
+	struct strbuf long_name;
 
 	/* 253 octets: the ancestors are looked for one label at a time, to the top. */
+	strbuf_init(&long_name, text, sizeof(text));
 	for (int i = 0; i < 112; i++)
-		strcat(text, "a.");
-	strcat(text, "wild.corp.example.internal");
+		strbuf_add(&long_name, "a.");
+	strbuf_add(&long_name, "wild.corp.example.internal");
 	look_up(state, text, DNS_TYPE_A, &out);
 	assert_int_equal(out.count, 1);
 	assert_int_equal(out.sets[0].owner.labels, 116);

@@ -2,6 +2,10 @@
 r53fwd_test(sim zone)
 r53fwd_test(sim fault)
 r53fwd_test(sim response)
+r53fwd_test(sim watch)
+r53fwd_test(sim port)
+r53fwd_test(sim endpoint)
+r53fwd_test(sim control)
 
 # The forwarder on a virtual clock.
 foreach(story outage)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+r53fwd_test(cli cmd_check)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# r53fwd_e2e(NAME [TIMEOUT s]): tests/e2e/test_NAME.py, which runs the programs that were built beside it.
+# The system's own Python first: it is the one that python3-dnspython belongs to, whatever else stands in PATH.
+find_program(R53FWD_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+find_program(R53FWD_PYTHON python3 REQUIRED)
+execute_process(COMMAND ${R53FWD_PYTHON} -c "import dns.message" RESULT_VARIABLE r53fwd_no_dnspython OUTPUT_QUIET ERROR_QUIET)
+if(r53fwd_no_dnspython)
+  message(WARNING "python3-dnspython is missing: no end-to-end tests")
+endif()
+
+function(r53fwd_e2e name)
+  cmake_parse_arguments(E2E "" "TIMEOUT" "" ${ARGN})
+  if(r53fwd_no_dnspython)
+    return()
+  endif()
+  if(NOT E2E_TIMEOUT)
+    set(E2E_TIMEOUT 600)
+  endif()
+  add_test(NAME e2e/${name} COMMAND ${R53FWD_PYTHON} -B ${CMAKE_SOURCE_DIR}/tests/e2e/test_${name}.py)
+  set_tests_properties(e2e/${name} PROPERTIES
+    LABELS e2e
+    TIMEOUT ${E2E_TIMEOUT}
+    ENVIRONMENT "R53FWD=$<TARGET_FILE:r53fwd>;R53SIM=$<TARGET_FILE:r53sim>;R53FWD_SOURCE=${CMAKE_SOURCE_DIR}")
+endfunction()
+
+r53fwd_e2e(sim)
+r53fwd_e2e(behaviour)
+r53fwd_e2e(fineprint)

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/listen.h"
+#include "net/stream_private.h"
+
+enum { OURS, THEIRS, MESSAGE_BYTES = 14, FRAME_BYTES = 16, READ_BYTES = 4096, LONG = 65535 };
+
+struct pair {
+	int fds[2];
+	struct stream stream;
+	uint8_t in[READ_BYTES];
+};
+
+static int set_up(void **state)
+{
+	struct pair *p = calloc(1, sizeof(*p));
+	if (!p || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fds) < 0)
+		return -1;
+	stream_init(&p->stream, p->fds[OURS]);
+	*state = p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct pair *p = *state;
+	stream_deinit(&p->stream);
+	close(p->fds[OURS]);
+	close(p->fds[THEIRS]);
+	free(p);
+	return 0;
+}
+
+/* Sends `count` messages whose ids go up from `first`. */
+static void ask(struct pair *p, uint16_t first, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++) {
+		uint8_t frame[FRAME_BYTES] = {0, MESSAGE_BYTES};
+		dns_put16(frame + 2, (uint16_t)(first + i));
+		assert_int_equal(write(p->fds[THEIRS], frame, sizeof(frame)), sizeof(frame));
+	}
+}
+
+static void assert_next(struct pair *p, uint16_t id)
+{
+	const uint8_t *query;
+	size_t len;
+	assert_true(stream_next(&p->stream, &query, &len));
+	assert_int_equal(len, MESSAGE_BYTES);
+	assert_int_equal(dns_id(query), id);
+}
+
+static void assert_no_next(struct pair *p)
+{
+	const uint8_t *query;
+	size_t len;
+	assert_false(stream_next(&p->stream, &query, &len));
+}
+
+static void what_is_kept_outlives_the_buffer(void **state)
+{
+	struct pair *p = *state;
+	ask(p, 0, 5);
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), 5 * FRAME_BYTES);
+	assert_next(p, 0);
+	assert_true(stream_keep(&p->stream));
+	memset(p->in, 0xff, READ_BYTES);
+	assert_next(p, 1);
+	assert_next(p, 2);
+	assert_true(stream_keep(&p->stream));
+	assert_next(p, 3);
+	assert_next(p, 4);
+	assert_no_next(p);
+	assert_true(stream_keep(&p->stream));
+	assert_null(p->stream.held);
+	/* Read again as if nothing had been. */
+	ask(p, 9, 1);
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), FRAME_BYTES);
+	assert_next(p, 9);
+}
+
+static void what_is_forgotten_is_gone(void **state)
+{
+	struct pair *p = *state;
+	ask(p, 0, 3);
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), 3 * FRAME_BYTES);
+	assert_next(p, 0);
+	assert_true(stream_keep(&p->stream));
+	stream_forget(&p->stream);
+	assert_no_next(p);
+}
+
+static void question_may_come_in_two_reads(void **state)
+{
+	struct pair *p = *state;
+	ask(p, 7, 2);
+	assert_int_equal(stream_read(&p->stream, p->in, FRAME_BYTES + 5), FRAME_BYTES + 5);
+	assert_next(p, 7);
+	assert_no_next(p);
+	assert_true(stream_keep(&p->stream));
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), FRAME_BYTES - 5);
+	assert_next(p, 8);
+	assert_no_next(p);
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), -EAGAIN);
+	assert_false(p->stream.ended);
+}
+
+static void end_of_bytes_ends_the_stream(void **state)
+{
+	struct pair *p = *state;
+	assert_int_equal(shutdown(p->fds[THEIRS], SHUT_WR), 0);
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), 0);
+	assert_true(p->stream.ended);
+}
+
+static void length_that_is_no_dns_ends_the_stream(void **state)
+{
+	struct pair *p = *state;
+	ask(p, 1, 1);
+	assert_int_equal(write(p->fds[THEIRS], "\0\5hello", 7), 7);
+	ask(p, 2, 1);
+	assert_int_equal(stream_read(&p->stream, p->in, READ_BYTES), 2 * FRAME_BYTES + 7);
+	assert_next(p, 1);
+	assert_no_next(p);
+	assert_true(p->stream.ended);
+	assert_no_next(p);
+}
+
+static void pause_begins_at_the_limit_and_ends_at_half_of_it(void **state)
+{
+	struct pair *p = *state;
+	assert_false(stream_is_paused(&p->stream, LISTEN_TCP_PIPELINE - 1));
+	assert_true(stream_is_paused(&p->stream, LISTEN_TCP_PIPELINE));
+	assert_true(stream_is_paused(&p->stream, LISTEN_TCP_PIPELINE / 2 + 1));
+	assert_false(stream_is_paused(&p->stream, LISTEN_TCP_PIPELINE / 2));
+	assert_false(stream_is_paused(&p->stream, LISTEN_TCP_PIPELINE - 1));
+}
+
+static void answers_leave_in_one_write_and_leave_no_memory(void **state)
+{
+	struct pair *p = *state;
+	uint8_t got[64];
+	assert_true(stream_append(&p->stream, (const uint8_t *)"first answer", 12));
+	assert_true(stream_append(&p->stream, (const uint8_t *)"second", 6));
+	assert_int_equal(stream_write(&p->stream), 22);
+	assert_int_equal(read(p->fds[THEIRS], got, sizeof(got)), 22);
+	assert_memory_equal(got, "\0\14first answer\0\6second", 22);
+	assert_false(p->stream.blocked);
+	assert_null(p->stream.out);
+}
+
+/* More than the kernel takes, appended to between writes: not a byte is lost, doubled or out of order. */
+static void answers_that_do_not_fit_go_on_where_they_stopped(void **state)
+{
+	enum { ANSWERS = 40 };
+	struct pair *p = *state;
+	static uint8_t answer[LONG], got[2 + LONG];
+	size_t appended = 0, have = 0, whole = 0;
+	while (whole < ANSWERS) {
+		memset(answer, (int)appended, sizeof(answer));
+		if (appended < ANSWERS && appended < whole + 8) {
+			assert_true(stream_append(&p->stream, answer, sizeof(answer)));
+			appended++;
+		}
+		if (p->stream.out_len > 0)
+			assert_true(stream_write(&p->stream) >= 0);
+		assert_int_equal(p->stream.blocked, p->stream.out_len > 0);
+		ssize_t n = read(p->fds[THEIRS], got + have, sizeof(got) - have);
+		have += n > 0 ? (size_t)n : 0;
+		if (have < sizeof(got))
+			continue;
+		assert_int_equal(dns_get16(got), LONG);
+		for (size_t i = 2; i < sizeof(got); i++)
+			assert_int_equal(got[i], whole);
+		have = 0;
+		whole++;
+	}
+	assert_null(p->stream.out);
+}
+
+static void unsent_answers_pause_as_well(void **state)
+{
+	struct pair *p = *state;
+	static uint8_t answer[LONG];
+	for (int i = 0; i < 3; i++)
+		assert_true(stream_append(&p->stream, answer, sizeof(answer)));
+	assert_false(stream_is_paused(&p->stream, 0));
+	for (int i = 0; i < 2; i++)
+		assert_true(stream_append(&p->stream, answer, sizeof(answer)));
+	assert_true(stream_is_paused(&p->stream, 0));
+}
+
+static void nobody_to_write_to_is_an_error(void **state)
+{
+	struct pair *p = *state;
+	assert_int_equal(shutdown(p->fds[OURS], SHUT_WR), 0);
+	assert_true(stream_append(&p->stream, (const uint8_t *)"x", 1));
+	assert_int_equal(stream_write(&p->stream), -EPIPE);
+}
+
+#define STREAM_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STREAM_TEST(what_is_kept_outlives_the_buffer),
+		STREAM_TEST(what_is_forgotten_is_gone),
+		STREAM_TEST(question_may_come_in_two_reads),
+		STREAM_TEST(end_of_bytes_ends_the_stream),
+		STREAM_TEST(length_that_is_no_dns_ends_the_stream),
+		STREAM_TEST(pause_begins_at_the_limit_and_ends_at_half_of_it),
+		STREAM_TEST(answers_leave_in_one_write_and_leave_no_memory),
+		STREAM_TEST(answers_that_do_not_fit_go_on_where_they_stopped),
+		STREAM_TEST(unsent_answers_pause_as_well),
+		STREAM_TEST(nobody_to_write_to_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
