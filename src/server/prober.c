@@ -16,6 +16,7 @@ struct probe {
 	struct transport *transport;
 	uint8_t place;
 	bool out;                  /* a probe is unanswered */
+	bool again;                /* it is the second one, about another zone: the first was answered with an error */
 	bool done_once;
 	uint64_t sent_us, next_us; /* last sent; next due */
 	struct name name;
@@ -82,27 +83,6 @@ static void next_zone(struct prober *p, struct prober_pool *pp, struct name *out
 	}
 }
 
-static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
-{
-	struct pool *pool = b->pool;
-	enum transport_kind kind = pool->tcp ? TRANSPORT_TCP : TRANSPORT_UDP;
-
-	b->next_us = now_us + pool->probe_interval_us;
-	if (b->out || !pool_take_rate(pool, b->upstream, now_us))
-		return;
-	if (b->transport == NULL)
-		b->transport = p->world.transports[kind]->open(p->world.env, &b->upstream->addr, MAX(2u, pool->source_ports / p->world.threads));
-	next_zone(p, pool_of(p, b), &b->name);
-	bool edns = now_us >= atomic_load_explicit(&b->upstream->no_edns_until_us, memory_order_relaxed);
-	b->via.asked = (struct question_upstream){.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
-	b->sent_us = now_us;
-	b->out = b->transport != NULL && transport_send(b->transport, &b->via) == 0;
-	if (!b->out)
-		return;
-	upstream_count(b->upstream, 0, UPSTREAM_QUERIES);
-	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
-}
-
 /* ---- judging */
 
 static bool is_out(const struct probe *b, uint64_t now_us)
@@ -128,14 +108,74 @@ static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
 		p->world.closed(p->world.arg, pool);
 }
 
+static void judge_silence(struct probe *b, uint64_t now_us)
+{
+	struct prober *p = b->prober;
+
+	transport_cancel(&b->via);
+	b->out = b->again = false;
+	b->done_once = true;
+	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
+	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
+		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
+}
+
+static bool open_transport(struct prober *p, struct probe *b)
+{
+	const struct transport_ops *ops = p->world.transports[b->pool->tcp ? TRANSPORT_TCP : TRANSPORT_UDP];
+
+	if (b->transport == NULL)
+		b->transport = ops->open(p->world.env, &b->upstream->addr, MAX(2u, b->pool->source_ports / p->world.threads));
+	return b->transport != NULL;
+}
+
+static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	b->next_us = now_us + b->pool->probe_interval_us;
+	if (b->out || !pool_take_rate(b->pool, b->upstream, now_us))
+		return;
+	next_zone(p, pool_of(p, b), &b->name);
+	bool edns = now_us >= atomic_load_explicit(&b->upstream->no_edns_until_us, memory_order_relaxed);
+	b->via.asked = (struct question_upstream){.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
+	b->sent_us = now_us;
+	b->out = open_transport(p, b) && transport_send(b->transport, &b->via) == 0;
+	if (!b->out) {
+		judge_silence(b, now_us); /* the system says that there is no way */
+		return;
+	}
+	upstream_count(b->upstream, 0, UPSTREAM_QUERIES);
+	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
+}
+
 static void open_pool(struct prober *p, struct probe *answered, uint64_t now_us)
 {
 	if (!pool_open(answered->pool, answered->place, now_us))
 		return;
 	p->world.opened(p->world.arg, answered->pool, answered->place);
-	for (size_t i = 0; i < p->count; i++)
-		if (p->probes[i]->pool == answered->pool && p->probes[i] != answered)
-			p->probes[i]->next_us = now_us;
+	for (size_t i = 0; i < p->count; i++) {
+		struct probe *b = p->probes[i];
+		if (b->pool != answered->pool || b == answered)
+			continue;
+		transport_cancel(&b->via); /* sent into the outage: its silence is void */
+		b->out = false;
+		b->next_us = now_us;
+	}
+}
+
+/* One broken zone says nothing of an address: another zone is asked before an error counts. True if it was. */
+static bool ask_another_zone(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	struct prober_pool *pp = pool_of(p, b);
+	size_t cursor = pp->zone;
+	struct name next;
+
+	next_zone(p, pp, &next);
+	pp->zone = cursor;
+	if (b->again || name_equal(&next, &b->name))
+		return false;
+	b->again = true;
+	send_probe(p, b, now_us);
+	return b->out;
 }
 
 static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
@@ -143,31 +183,23 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	struct prober *p = b->prober;
 	struct health *h = &b->upstream->health;
 	bool good = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
+	bool drained = atomic_load(&b->upstream->drained);
 
 	b->out = false;
 	b->done_once = true;
 	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
 	rtt_sample(&b->upstream->rtt, now_us - b->sent_us);
-	if (good && atomic_load(&b->pool->down)) {
+	if (good && !drained && atomic_load(&b->pool->down)) {
 		open_pool(p, b, now_us);
 		return;
 	}
+	if (!good && ask_another_zone(p, b, now_us))
+		return;
+	b->again = false;
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
 		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);
 	judge_pool(p, b->pool, now_us);
-}
-
-static void judge_silence(struct probe *b, uint64_t now_us)
-{
-	struct prober *p = b->prober;
-
-	transport_cancel(&b->via);
-	b->out = false;
-	b->done_once = true;
-	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
-	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
-		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
 }
 
 /* ---- events */
@@ -209,9 +241,11 @@ static uint64_t due_us(const struct probe *b)
 	const struct upstream *u = b->upstream;
 	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
 
-	if (!b->done_once || pool_tier(b->pool, b->place) != POOL_TIER_UP)
+	bool drained = atomic_load_explicit(&u->drained, memory_order_relaxed);
+	if (!b->done_once || (!drained && pool_tier(b->pool, b->place) != POOL_TIER_UP))
 		return b->next_us;
-	return MAX(answered_us, b->sent_us) + PROBER_IDLE_US;
+	uint64_t idle_us = MAX(answered_us, b->sent_us) + PROBER_IDLE_US;
+	return MAX(idle_us, b->next_us);
 }
 
 static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
@@ -236,22 +270,32 @@ static struct probe *probe_at(struct prober *p, const struct pool *pool, int pla
 	return NULL;
 }
 
+/* NULL when all are drained. */
+static struct probe *next_in_round(struct prober *p, struct prober_pool *pp)
+{
+	for (int tries = 0; tries < pp->pool->count; tries++) {
+		struct probe *b = probe_at(p, pp->pool, pp->round);
+		pp->round = (uint8_t)((pp->round + 1) % pp->pool->count);
+		if (b != NULL && !atomic_load(&b->upstream->drained))
+			return b;
+	}
+	return NULL;
+}
+
 /* One probe every PROBER_DOWN_US goes round a pool that is down. */
 static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t now_us)
 {
 	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
 	if (now_us >= pp->round_us) {
-		struct probe *b = NULL;
-		for (int tries = 0; tries < pp->pool->count; tries++) {
-			b = probe_at(p, pp->pool, pp->round++ % pp->pool->count);
-			if (!atomic_load(&b->upstream->drained))
-				break;
-		}
-		if (b->out)
+		struct probe *b = next_in_round(p, pp);
+		if (b != NULL && b->out)
 			judge_silence(b, now_us);
-		send_probe(p, b, now_us);
-		pp->round_us = now_us + PROBER_DOWN_US;
+		if (b != NULL)
+			send_probe(p, b, now_us);
+		/* From the plan, not from now: half seconds must not grow by the clock's slack. */
+		uint64_t planned_us = pp->round_us + PROBER_DOWN_US;
+		pp->round_us = planned_us > now_us ? planned_us : now_us + PROBER_DOWN_US;
 	}
 	return pp->round_us;
 }
@@ -320,12 +364,18 @@ bool prober_is_done(const struct prober *p)
 
 /* ---- birth, change, death */
 
-static void free_probe(struct probe *b)
+static void drop_transport(struct probe *b)
 {
-	if (b->out)
-		transport_cancel(&b->via);
+	transport_cancel(&b->via);
+	b->out = b->again = false;
 	if (b->transport != NULL)
 		b->transport->ops->close(b->transport);
+	b->transport = NULL;
+}
+
+static void free_probe(struct probe *b)
+{
+	drop_transport(b);
 	upstream_unref(b->upstream);
 	free(b);
 }
@@ -375,6 +425,8 @@ void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
 			struct probe *b = take_probe(p, old, old_count, s->pools[i].places[k].upstream, now_us);
 			if (b == NULL)
 				continue;
+			if (b->transport != NULL && b->transport->ops->stream != s->pools[i].tcp)
+				drop_transport(b);
 			b->pool = &s->pools[i];
 			b->place = (uint8_t)k;
 			probes[count++] = b;

@@ -84,8 +84,11 @@ static void drain(int place)
 
 static int pick(uint32_t tried, uint32_t tried_twice, bool other_az_only)
 {
-	const struct pool_wish wish = {.tried = tried, .tried_twice = tried_twice, .random = (uint32_t)rand() << 17 ^ (uint32_t)rand(),
-				       .now_us = now_us, .other_az_only = other_az_only};
+	const struct pool_wish wish = {.tried = tried,
+				       .tried_twice = tried_twice,
+				       .random = (uint32_t)rand() << 17 ^ (uint32_t)rand(),
+				       .now_us = now_us,
+				       .other_az_only = other_az_only};
 
 	return pool_pick(&pool, &wish);
 }

@@ -108,7 +108,7 @@ static void threads_never_exceed_the_rate_while_time_goes_on(void **state)
 static void *pick_all(void *arg)
 {
 	uint64_t taken = 0;
-	uint32_t random = (uint32_t)*(uint64_t *)arg;
+	uint32_t random = (uint32_t) * (uint64_t *)arg;
 
 	pthread_barrier_wait(&together);
 	for (int i = 0; i < QPS; i++) {
@@ -195,12 +195,9 @@ static void each_closing_is_told_to_one_thread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(threads_at_one_moment_take_exactly_one_second_of_queries),
-		TEST(threads_never_exceed_the_rate_while_time_goes_on),
-		TEST(threads_that_pick_fill_both_addresses_and_spill_the_rest),
-		TEST(threads_share_one_bucket_of_hedges),
-		TEST(bucket_stays_within_its_bounds_between_threads),
-		TEST(each_closing_is_told_to_one_thread),
+		TEST(threads_at_one_moment_take_exactly_one_second_of_queries), TEST(threads_never_exceed_the_rate_while_time_goes_on),
+		TEST(threads_that_pick_fill_both_addresses_and_spill_the_rest), TEST(threads_share_one_bucket_of_hedges),
+		TEST(bucket_stays_within_its_bounds_between_threads),		TEST(each_closing_is_told_to_one_thread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

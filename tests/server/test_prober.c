@@ -16,6 +16,9 @@
 #define ADDRESSES "addresses: [{ip: 10.10.1.10, az: az1}, {ip: 10.10.2.10, az: az2}, {ip: 10.10.3.10, az: az3}]"
 #define SEOUL "inbound-endpoints: {seoul: {" ADDRESSES "}}\n" CACHE
 #define ORDERED "inbound-endpoints: {seoul: {policy: ordered, " ADDRESSES "}}\n" CACHE
+#define TWO_ENDPOINTS                                                                                                                      \
+	"inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10]},\n"                                                              \
+	"  tokyo: {addresses: [10.20.1.10, 10.20.2.10]}}\n" CACHE
 #define ZONE "zones: [{name: a.example, to: seoul}]\n"
 
 static const char *const ips[] = {"10.10.1.10", "10.10.2.10", "10.10.3.10"};
@@ -118,9 +121,8 @@ static void address_that_has_just_answered_is_not_probed(void **state)
 static void probes_go_round_the_zones_of_the_endpoint(void **state)
 {
 	(void)state;
-	w = world_new("inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10]}, tokyo: {addresses: [10.20.1.10, 10.20.2.10]}}\n" CACHE
-		      "zones: [{name: a.example, to: seoul}, {name: t.example, to: tokyo}, {name: [b.example, c.example], to: [seoul, tokyo]},\n"
-		      "  {name: l.example, to: local}]\n");
+	w = world_new(TWO_ENDPOINTS "zones: [{name: a.example, to: seoul}, {name: t.example, to: tokyo},\n"
+				    "  {name: [b.example, c.example], to: [seoul, tokyo]}, {name: l.example, to: local}]\n");
 	world_run_ms(w, 301 * MS_PER_S);
 	expect_trace("[    0]   probe 10.10.1.10: a.example\n"
 		     "[    0]   probe 10.10.2.10: b.example\n"
@@ -143,7 +145,7 @@ static void local_upstreams_are_asked_for_the_root(void **state)
 static void endpoint_that_no_zone_uses_is_not_probed(void **state)
 {
 	(void)state;
-	w = world_new("inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10]}, tokyo: {addresses: [10.20.1.10, 10.20.2.10]}}\n" CACHE ZONE);
+	w = world_new(TWO_ENDPOINTS ZONE);
 	world_run_ms(w, 1000 * MS_PER_S);
 	assert_int_equal(probed("10.20.1.10") + probed("10.20.2.10"), 0);
 	assert_true(prober_is_done(world_prober(w)));
@@ -360,7 +362,9 @@ static void first_answer_opens_the_endpoint_and_the_others_are_probed_at_once(vo
 	world_run_ms(w, 320);
 	expect_trace("[10300]   probe 10.10.2.10: a.example\n"
 		     "[10304] seoul is open: 10.10.2.10 answers\n"
+		     "[10304]   probe 10.10.1.10: a.example\n"
 		     "[10304]   probe 10.10.3.10: a.example\n"
+		     "[10308]   10.10.1.10 up\n"
 		     "[10308]   10.10.3.10 up\n");
 	assert_false(world_pool(w, "seoul")->down);
 	expect_state(ips[1], HEALTH_UP);
@@ -416,8 +420,7 @@ static void endpoint_whose_last_address_falls_is_closed(void **state)
 static void outage_of_one_endpoint_is_not_the_others(void **state)
 {
 	(void)state;
-	w = world_new("inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10]}, tokyo: {addresses: [10.20.1.10, 10.20.2.10]}}\n" CACHE
-		      "zones: [{name: a.example, to: [seoul, tokyo]}]\n");
+	w = world_new(TWO_ENDPOINTS "zones: [{name: a.example, to: [seoul, tokyo]}]\n");
 	world_set(w, "10.10.1.10", WORLD_SILENT);
 	world_set(w, "10.10.2.10", WORLD_SILENT);
 	world_run_ms(w, 60000);

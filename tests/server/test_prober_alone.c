@@ -198,9 +198,14 @@ static struct snapshot *compile(const char *zones_conf, struct snapshot *previou
 
 static void begin(const char *zones_conf)
 {
-	const struct prober_world world = {.random = &random_numbers, .env = &env, .threads = 4, .now_us = clock_now, .closed = on_closed,
+	const struct prober_world world = {.random = &random_numbers,
+					   .env = &env,
+					   .threads = 4,
+					   .now_us = clock_now,
+					   .closed = on_closed,
 					   .transports = {[TRANSPORT_UDP] = &stub_ops, [TRANSPORT_TCP] = &stub_ops},
-					   .opened = on_opened, .changed = on_changed};
+					   .opened = on_opened,
+					   .changed = on_changed};
 
 	now_us = start_us;
 	snapshot = compile(zones_conf, NULL);

@@ -14,7 +14,9 @@
 #include "wire/dns.h"
 #include "wire/text.h"
 
-#define SEOUL "inbound-endpoints: {seoul: {addresses: [{ip: 10.10.1.10, az: az1}, {ip: 10.10.2.10, az: az2}, {ip: 10.10.3.10, az: az3}]}}\n"
+#define SEOUL                                                                                                                              \
+	"inbound-endpoints: {seoul: {addresses: [{ip: 10.10.1.10, az: az1}, {ip: 10.10.2.10, az: az2},\n"                                  \
+	"  {ip: 10.10.3.10, az: az3}]}}\n"
 #define LOCAL "local-upstreams: [192.168.0.2]\n"
 #define SMALL "cache: {size: 1MiB}\n"
 #define ZONES "zones: [{name: corp.example, to: seoul}]\n"
@@ -133,12 +135,13 @@ static void first_route_is_the_local_one(void **state)
 static void identity_depends_on_the_names_of_to_alone(void **state)
 {
 	struct snapshot *s = build(many_routes, NULL);
-	struct snapshot *other = build(
-		"resolvers: {ad: {addresses: [192.168.1.1]}}\n"
-		"inbound-endpoints: {tokyo: {addresses: [10.99.1.1, 10.99.2.1]}, osaka: {addresses: [10.98.1.1, 10.98.2.1]},\n"
-		"  seoul: {addresses: [10.97.1.1, 10.97.2.1], policy: ordered}}\n" LOCAL SMALL
-		"zones: [{name: x.example, to: ad}, {name: a.example, to: [tokyo, seoul]}, {name: b.example, to: [seoul, tokyo]},\n"
-		"  {name: c.example, to: seoul}]\n", NULL);
+	struct snapshot *other =
+		build("resolvers: {ad: {addresses: [192.168.1.1]}}\n"
+		      "inbound-endpoints: {tokyo: {addresses: [10.99.1.1, 10.99.2.1]}, osaka: {addresses: [10.98.1.1, 10.98.2.1]},\n"
+		      "  seoul: {addresses: [10.97.1.1, 10.97.2.1], policy: ordered}}\n" LOCAL SMALL
+		      "zones: [{name: x.example, to: ad}, {name: a.example, to: [tokyo, seoul]}, {name: b.example, to: [seoul, tokyo]},\n"
+		      "  {name: c.example, to: seoul}]\n",
+		      NULL);
 
 	(void)state;
 	assert_int_equal(route_of(other, "c.example")->identity, route_of(s, "a.example")->identity);
@@ -156,8 +159,8 @@ static void identity_depends_on_the_names_of_to_alone(void **state)
 
 static void longest_zone_wins_and_its_neighbours_are_outside(void **state)
 {
-	struct snapshot *s = build(SEOUL LOCAL SMALL
-				   "zones: [{name: corp.example, to: seoul}, {name: legacy.corp.example, to: local}]\n", NULL);
+	struct snapshot *s =
+		build(SEOUL LOCAL SMALL "zones: [{name: corp.example, to: seoul}, {name: legacy.corp.example, to: local}]\n", NULL);
 
 	(void)state;
 	assert_ptr_equal(route_of(s, "corp.example")->pools[0], pool_called(s, "seoul"));
@@ -245,11 +248,13 @@ static void empty_list_of_zones_sends_all_to_the_local_upstreams(void **state)
 
 static void options_reach_their_pool(void **state)
 {
-	struct snapshot *s = build(
-		"inbound-endpoints:\n"
-		"  seoul: {addresses: [10.10.1.10, 10.10.2.10], port: 5353, transport: tcp, policy: nearest, max-qps: 77, source-ports: 99,\n"
-		"    case-randomization: off, hedge: 30ms, hedge-budget: 5%, probe: {interval: 3s, fall: 4, rise: 5}}\n"
-		"  tokyo: {addresses: [10.20.1.10, 10.20.2.10]}\n" LOCAL SMALL "zones: [{name: a.example, to: [seoul, tokyo]}]\n", NULL);
+	struct snapshot *s =
+		build("inbound-endpoints:\n"
+		      "  seoul: {addresses: [10.10.1.10, 10.10.2.10], port: 5353, transport: tcp, policy: nearest,\n"
+		      "    max-qps: 77, source-ports: 99, case-randomization: off, hedge: 30ms, hedge-budget: 5%, probe: {interval: 3s, "
+		      "fall: 4, rise: 5}}\n"
+		      "  tokyo: {addresses: [10.20.1.10, 10.20.2.10]}\n" LOCAL SMALL "zones: [{name: a.example, to: [seoul, tokyo]}]\n",
+		      NULL);
 	const struct pool *p = pool_called(s, "seoul"), *defaults = pool_called(s, "tokyo");
 
 	(void)state;
@@ -278,7 +283,8 @@ static void same_az_has_the_same_number_and_none_is_one_of_its_own(void **state)
 {
 	struct snapshot *s = build(
 		"inbound-endpoints: {seoul: {addresses: [10.0.0.1, {ip: 10.0.0.2, az: x}, {ip: 10.0.0.3, az: y}, {ip: 10.0.0.4, az: x},\n"
-		"  10.0.0.5, {ip: 10.0.0.6, az: y}, 10.0.0.7, {ip: 10.0.0.8, az: z}]}}\n" LOCAL SMALL ZONES, NULL);
+		"  10.0.0.5, {ip: 10.0.0.6, az: y}, 10.0.0.7, {ip: 10.0.0.8, az: z}]}}\n" LOCAL SMALL ZONES,
+		NULL);
 	static const int same_as[] = {0, 1, 2, 1, 4, 2, 6, 7};
 	const struct pool *p = pool_called(s, "seoul");
 
@@ -294,10 +300,11 @@ static void same_az_has_the_same_number_and_none_is_one_of_its_own(void **state)
 
 static void prefer_az_is_the_number_of_that_az(void **state)
 {
-	struct snapshot *s = build(
-		"inbound-endpoints: {seoul: {prefer-az: az2, addresses: [{ip: 10.0.0.1, az: az1}, {ip: 10.0.0.2, az: az2}, {ip: 10.0.0.3, az: az2}]},\n"
-		"  tokyo: {prefer-az: az1, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.1.2, az: az2}]}}\n" LOCAL SMALL
-		"zones: [{name: a.example, to: [seoul, tokyo]}]\n", NULL);
+	struct snapshot *s = build("inbound-endpoints: {seoul: {prefer-az: az2, addresses: [{ip: 10.0.0.1, az: az1},\n"
+				   "    {ip: 10.0.0.2, az: az2}, {ip: 10.0.0.3, az: az2}]},\n"
+				   "  tokyo: {prefer-az: az1, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.1.2, az: az2}]}}\n" LOCAL SMALL
+				   "zones: [{name: a.example, to: [seoul, tokyo]}]\n",
+				   NULL);
 	const struct pool *seoul = pool_called(s, "seoul"), *tokyo = pool_called(s, "tokyo");
 
 	(void)state;
@@ -311,7 +318,8 @@ static void prefer_az_is_the_number_of_that_az(void **state)
 static void same_address_in_two_endpoints_is_two_upstreams(void **state)
 {
 	struct snapshot *s = build("resolvers: {a: {addresses: [10.0.0.1]}, b: {addresses: [10.0.0.1]}}\n" LOCAL SMALL
-				   "zones: [{name: x.example, to: a}, {name: y.example, to: b}]\n", NULL);
+				   "zones: [{name: x.example, to: a}, {name: y.example, to: b}]\n",
+				   NULL);
 
 	(void)state;
 	assert_ptr_not_equal(upstream_at(s, "a", 0), upstream_at(s, "b", 0));
@@ -331,7 +339,8 @@ static void upstream_that_stays_keeps_what_is_known_of_it(void **state)
 	health_never(&u->health, &pool_called(old, "seoul")->rules, 1, now_us);
 	atomic_store(&u->drained, true);
 	struct snapshot *next = build(
-		"inbound-endpoints: {seoul: {policy: ordered, addresses: [10.10.9.9, {ip: 10.10.2.10, az: other}]}}\n" LOCAL SMALL ZONES, old);
+		"inbound-endpoints: {seoul: {policy: ordered, addresses: [10.10.9.9, {ip: 10.10.2.10, az: other}]}}\n" LOCAL SMALL ZONES,
+		old);
 	uint32_t fresh = upstream_at(next, "seoul", 0)->id;
 	assert_ptr_equal(upstream_at(next, "seoul", 1), u);
 	for (int i = 0; i < 3; i++)
@@ -348,9 +357,11 @@ static void upstream_that_stays_keeps_what_is_known_of_it(void **state)
 
 static void address_of_another_port_or_endpoint_is_a_new_upstream(void **state)
 {
-	struct snapshot *old = build("resolvers: {a: {addresses: [10.0.0.1, 10.0.0.2]}}\n" LOCAL SMALL "zones: [{name: x.example, to: a}]\n", NULL);
+	struct snapshot *old =
+		build("resolvers: {a: {addresses: [10.0.0.1, 10.0.0.2]}}\n" LOCAL SMALL "zones: [{name: x.example, to: a}]\n", NULL);
 	struct snapshot *next = build("resolvers: {a: {addresses: [10.0.0.1:5353, 10.0.0.2]}, b: {addresses: [10.0.0.1]}}\n" LOCAL SMALL
-				      "zones: [{name: x.example, to: a}, {name: y.example, to: b}]\n", old);
+				      "zones: [{name: x.example, to: a}, {name: y.example, to: b}]\n",
+				      old);
 
 	(void)state;
 	assert_ptr_not_equal(upstream_at(next, "a", 0), upstream_at(old, "a", 0));
@@ -390,7 +401,8 @@ static void pool_takes_over_the_memory_of_the_one_before(void **state)
 	atomic_store(&p->spilled, 42);
 	struct snapshot *next = build(
 		"inbound-endpoints: {osaka: {addresses: [10.30.1.1, 10.30.2.1]}, seoul: {addresses: [10.10.1.10, 10.10.9.9]}}\n" LOCAL SMALL
-		"zones: [{name: a.example, to: [seoul, osaka]}]\n", old);
+		"zones: [{name: a.example, to: [seoul, osaka]}]\n",
+		old);
 	const struct pool *seoul = pool_called(next, "seoul"), *osaka = pool_called(next, "osaka");
 	assert_true(seoul->down);
 	assert_int_equal(seoul->outage, p->outage);
@@ -426,7 +438,8 @@ static void put(const struct snapshot *s, const char *name)
 	struct cache_key k = key_of(s, &n);
 	uint16_t body_at = (uint16_t)(DNS_HEADER_BYTES + n.len + 4);
 	ttl_at = (uint16_t)(body_at + 6);
-	struct cache_answer a = {.body = body, .body_bytes = sizeof(body), .ttl_at = &ttl_at, .ttls = 1, .body_at = body_at, .ancount = 1, .ttl_s = 60};
+	struct cache_answer a = {
+		.body = body, .body_bytes = sizeof(body), .ttl_at = &ttl_at, .ttls = 1, .body_at = body_at, .ancount = 1, .ttl_s = 60};
 	assert_true(cache_put(s->cache, &k, &s->cache_rules, 1000, &a));
 }
 
@@ -495,8 +508,9 @@ static void answers_of_a_zone_routed_otherwise_now_are_not_found(void **state)
 
 static void rules_of_the_cache_are_in_seconds(void **state)
 {
-	struct snapshot *s = build(LOCAL "cache: {size: 1MiB, min-ttl: 5s, max-ttl: 2h, negative-max-ttl: 90s, prefetch: 20%, serve-stale: 3d}\n"
-				   "zones: []\n", NULL);
+	struct snapshot *s = build(LOCAL "cache: {size: 1MiB, min-ttl: 5s, max-ttl: 2h, negative-max-ttl: 90s,\n"
+					 "  prefetch: 20%, serve-stale: 3d}\nzones: []\n",
+				   NULL);
 
 	(void)state;
 	assert_int_equal(s->cache_rules.min_ttl_s, 5);
