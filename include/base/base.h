@@ -10,6 +10,9 @@
 /* Our own mistake, never the network's or the user's: says where, and ends the program (release builds too). */
 #define ASSERT(condition) ((condition) ? (void)0 : base_assert_failed(#condition, __FILE__, __LINE__))
 
+/* The same where there is no condition, only a place that cannot be reached. */
+#define ASSERT_NEVER(why) base_assert_failed(why, __FILE__, __LINE__)
+
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

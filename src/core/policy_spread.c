@@ -17,7 +17,7 @@ static uint32_t pick(const struct policy_view *view, uint32_t random)
 			return i;
 		ticket -= view->share[i];
 	}
-	ASSERT(!"a share of nothing");
+	ASSERT_NEVER("a share of nothing");
 	return 0;
 }
 

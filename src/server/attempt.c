@@ -402,7 +402,7 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 	if (fl->route->local) {
 		size_t trimmed = answer_trim(&f->answer, len, f->scratch);
 		if (trimmed != len && answer_read(&f->answer, f->scratch, trimmed) != ANSWER_OK)
-			ASSERT(!"what answer_trim wrote must be readable");
+			ASSERT_NEVER("what answer_trim wrote must be readable");
 	}
 	keep(f, fl, u, now_us);
 	metrics_add(f->world.metrics, METRIC_UPSTREAM_ANSWERS, 1);

@@ -40,7 +40,7 @@ static void write_name(struct name *out, uint64_t nonce, const struct name *apex
 	memcpy(octets + 1 + NONCE_DIGITS, mark, MARK_OCTETS);
 	memcpy(octets + LEAST_OCTETS - 1, apex->octets, apex->len);
 	if (name_read(out, octets, LEAST_OCTETS - 1u + apex->len) < 0)
-		ASSERT(!"apexes that leave no room are not asked");
+		ASSERT_NEVER("apexes that leave no room are not asked");
 }
 
 /* The nonce that a name carries; 0: none. */

@@ -27,6 +27,7 @@ struct prober_pool {
 	uint64_t doubted_us, round_us; /* last doubt; next step round a closed pool */
 	uint8_t round;
 	size_t zone;               /* where the next probe's zone is looked for */
+	struct name good;          /* the last zone that somebody answered well; empty: none yet */
 	bool used;                 /* some zone goes there */
 };
 
@@ -134,7 +135,10 @@ static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
 	b->next_us = now_us + b->pool->probe_interval_us;
 	if (b->out || !pool_take_rate(b->pool, b->upstream, now_us))
 		return;
-	next_zone(p, pool_of(p, b), &b->name);
+	if (b->again)
+		b->name = pool_of(p, b)->good;
+	else
+		next_zone(p, pool_of(p, b), &b->name);
 	bool edns = now_us >= atomic_load_explicit(&b->upstream->no_edns_until_us, memory_order_relaxed);
 	b->via.asked = (struct question_upstream){.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
 	b->sent_us = now_us;
@@ -157,25 +161,22 @@ static void open_pool(struct prober *p, struct probe *answered, uint64_t now_us)
 		if (b->pool != answered->pool || b == answered)
 			continue;
 		transport_cancel(&b->via); /* sent into the outage: its silence is void */
-		b->out = false;
+		b->out = b->again = false;
 		b->next_us = now_us;
 	}
 }
 
-/* One broken zone says nothing of an address: another zone is asked before an error counts. True if it was. */
-static bool ask_another_zone(struct prober *p, struct probe *b, uint64_t now_us)
+/* One broken zone says nothing of an address: before an error counts, the zone is asked for that was last answered well. True if the
+ * error need not be counted now. */
+static bool ask_good_zone(struct prober *p, struct probe *b, uint64_t now_us)
 {
-	struct prober_pool *pp = pool_of(p, b);
-	size_t cursor = pp->zone;
-	struct name next;
+	const struct prober_pool *pp = pool_of(p, b);
 
-	next_zone(p, pp, &next);
-	pp->zone = cursor;
-	if (b->again || name_equal(&next, &b->name))
+	if (b->again || pp->good.len == 0 || name_equal(&pp->good, &b->name))
 		return false;
 	b->again = true;
 	send_probe(p, b, now_us);
-	return b->out;
+	return true;
 }
 
 static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
@@ -193,9 +194,11 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 		open_pool(p, b, now_us);
 		return;
 	}
-	if (!good && ask_another_zone(p, b, now_us))
+	if (!good && ask_good_zone(p, b, now_us))
 		return;
 	b->again = false;
+	if (good)
+		pool_of(p, b)->good = b->name;
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
 		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);

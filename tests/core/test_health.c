@@ -158,6 +158,19 @@ static void question_sent_before_an_answer_is_not_overdue_evidence(void **state)
 	expect_state(HEALTH_UP);
 }
 
+static void older_question_does_not_count_among_the_overdue_ones(void **state)
+{
+	(void)state;
+	uint64_t old_us = now_us, answered_us = now_us + 30 * US_PER_MS;
+
+	health_answered(&h, answered_us);
+	wait_ms(100);
+	assert_int_equal(health_overdue(&h, A, answered_us + 1, now_us), HEALTH_SAME);
+	assert_int_equal(health_overdue(&h, B, old_us, now_us), HEALTH_SAME);
+	assert_int_equal(health_overdue(&h, C, answered_us + 2, now_us), HEALTH_SAME);
+	assert_int_equal(health_overdue(&h, D, answered_us + 3, now_us), HEALTH_TO_SUSPECT);
+}
+
 /* Slow, not silent: its answers come, each after the sibling's. */
 static void slow_address_is_never_suspect(void **state)
 {
@@ -696,6 +709,7 @@ int main(void)
 		TEST(one_question_overdue_again_and_again_counts_once),
 		TEST(answer_between_overdue_questions_starts_the_count_again),
 		TEST(question_sent_before_an_answer_is_not_overdue_evidence),
+		TEST(older_question_does_not_count_among_the_overdue_ones),
 		TEST(slow_address_is_never_suspect),
 		TEST(late_answer_revokes_an_overdue_suspicion),
 		TEST(good_probe_revokes_an_overdue_suspicion),

@@ -530,7 +530,7 @@ struct pool *world_pool(struct world *w, const char *name)
 	for (size_t i = 0; i < w->snapshot->pool_count; i++)
 		if (strcmp(w->snapshot->pools[i].name, name) == 0)
 			return &w->snapshot->pools[i];
-	ASSERT(!"no such pool");
+	ASSERT_NEVER("no such pool");
 	return NULL;
 }
 
@@ -543,7 +543,7 @@ struct upstream *world_upstream_state(struct world *w, const char *ip)
 		for (int k = 0; k < w->snapshot->pools[i].count; k++)
 			if (addr_equal_ip(&w->snapshot->pools[i].places[k].upstream->addr, &a))
 				return w->snapshot->pools[i].places[k].upstream;
-	ASSERT(!"no such upstream");
+	ASSERT_NEVER("no such upstream");
 	return NULL;
 }
 

@@ -114,7 +114,8 @@ static void expect_log(const char *pieces[])
 
 static void query_is_answered_and_logged(void **state)
 {
-	const char *pieces[] = {"query 127.0.0.1:", " az1 udp www.test. A id=7 from=127.0.0.1:", " edns=1232 flags=rd spelled=Www.test. answer=NOERROR\n",
+	const char *pieces[] = {"query 127.0.0.1:", " az1 udp www.test. A id=7 from=127.0.0.1:",
+				" edns=1232 flags=rd spelled=Www.test. answer=NOERROR\n",
 				NULL};
 
 	(void)state;
