@@ -56,6 +56,10 @@ NAMES = {
 
 QUESTIONS = {
     "plain": QUERY,
+    # Found by fuzzing: ldns takes four octets of this A's eighteen, and misses the OPT behind.
+    "opt_behind_odd_a": bytes.fromhex(
+        "123401000001000000000002004c002e00000001000029040000001234010000010000"
+        "00000002004c002e00000000002904d0000080000000"),
     "edns": header(ar=1) + question(WWW, 28) + opt(),
     "edns_options": header(ar=1) + question(WWW, 65) + opt(options=COOKIE + struct.pack(">HH", 12, 0)),
     "edns_version": header(ar=1) + question(WWW) + opt(version=1),
