@@ -258,19 +258,19 @@ LOG_LINE = re.compile(
 
 
 class Sim(Program):
-    """r53sim: `count` addresses, each in an AZ of its own (az1, az2, …), that serve zone texts."""
+    """r53sim: `count` addresses, each in an AZ of its own (az1, az2, …), that serve zone texts; `at`: these Addresses instead."""
 
-    def __init__(self, folder, zones, count=3, name="sim", faults=(), options=()):
+    def __init__(self, folder, zones, count=3, name="sim", faults=(), options=(), at=()):
         self.folder = folder
         self.control = os.path.join(folder, f"{name}.sock")
         self.log = os.path.join(folder, f"{name}.log")
-        self.addresses = []
+        self.addresses = list(at)
         self.zone_files = []
         for i, text in enumerate(zones):
             self.zone_files.append(os.path.join(folder, f"{name}{i}.zone"))
             with open(self.zone_files[-1], "w", encoding="utf-8") as file:
                 file.write(text)
-        for i in range(count):
+        for i in range(0 if at else count):
             ip = LOOPBACK.ip()
             self.addresses.append(Address(ip, LOOPBACK.port(ip), f"az{i + 1}"))
         argv = [R53SIM, "--control", self.control, "--log", self.log, "--zone", *self.zone_files]
@@ -358,11 +358,11 @@ def find_program(name):
 
 
 class Nsd(Program):
-    """NSD with zones {name: text}: an authoritative server that was not written by us."""
+    """NSD with zones {name: text}: an authoritative server that was not written by us. `at`: its Address, if not one of our choice."""
 
-    def __init__(self, folder, zones, name="nsd"):
-        self.ip = LOOPBACK.ip()
-        self.port = LOOPBACK.port(self.ip)
+    def __init__(self, folder, zones, name="nsd", at=None):
+        self.ip = at.ip if at else LOOPBACK.ip()
+        self.port = at.port if at else LOOPBACK.port(self.ip)
         conf = os.path.join(folder, f"{name}.conf")
         with open(conf, "w", encoding="utf-8") as file:
             file.write(

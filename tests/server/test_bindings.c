@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Binding without workers: what is prepared, kept and given back. What workers make of it is the e2e suite's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net/listen.h"
+#include "server/bindings.h"
+
+enum { WORKERS = 2 };
+
+/* A free port of loopback, as long as `fd` is open. */
+static struct addr reserve(int *fd, enum listen_kind kind)
+{
+	struct addr a;
+	socklen_t len = sizeof(a);
+
+	assert_int_equal(addr_parse(&a, "127.0.0.1:1", 0), 0);
+	addr_set_port(&a, 0);
+	*fd = listen_open(&a, kind, false);
+	assert_true(*fd >= 0);
+	assert_int_equal(getsockname(*fd, &a.sa, &len), 0);
+	return a;
+}
+
+static bool is_bound(const struct addr *a)
+{
+	int fd = listen_open(a, LISTEN_UDP, false);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0;
+}
+
+static struct config wanting(struct addr *listen, size_t count)
+{
+	return (struct config){.listen = listen, .listen_count = count};
+}
+
+static void every_worker_gets_a_socket_of_each_kind(void **state)
+{
+	int fd;
+	struct addr a = reserve(&fd, LISTEN_UDP);
+	struct config c = wanting(&a, 1);
+	struct bindings b;
+
+	(void)state;
+	close(fd);
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_prepare(&b, &c));
+	assert_int_equal(b.count, 1);
+	for (int i = 0; i < 2 * WORKERS; i++)
+		assert_true(b.rows[0].fds[i] >= 0);
+	assert_true(is_bound(&a));
+	bindings_deinit(&b);
+	assert_false(is_bound(&a));
+}
+
+static void port_in_use_by_our_own_kind_is_refused_and_nothing_stays_bound(void **state)
+{
+	int fd, other;
+	struct addr taken = reserve(&fd, LISTEN_TCP), free_one = reserve(&other, LISTEN_UDP);
+	struct addr both[] = {free_one, taken};
+	struct config c = wanting(both, 2);
+	struct bindings b;
+	int one = 1;
+
+	(void)state;
+	close(other);
+	/* Listening, with SO_REUSEPORT as another r53fwd would have it. */
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	bindings_init(&b, WORKERS);
+	assert_false(bindings_prepare(&b, &c));
+	assert_int_equal(b.count, 0);
+	assert_false(is_bound(&free_one));
+	bindings_deinit(&b);
+	close(fd);
+}
+
+static void cancelled_change_leaves_what_was_there(void **state)
+{
+	int fd[2];
+	struct addr a[] = {reserve(&fd[0], LISTEN_UDP), reserve(&fd[1], LISTEN_UDP)};
+	struct config first = wanting(a, 1), more = wanting(a, 2);
+	struct bindings b;
+
+	(void)state;
+	close(fd[0]);
+	close(fd[1]);
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_prepare(&b, &first));
+	/* As if the workers had them: only what is new is given back by a cancel. */
+	int *kept = b.rows[0].fds;
+	b.rows[0].fds = NULL;
+	assert_true(bindings_prepare(&b, &more));
+	assert_int_equal(b.count, 2);
+	bindings_cancel(&b);
+	assert_int_equal(b.count, 1);
+	assert_true(is_bound(&a[0]));
+	assert_false(is_bound(&a[1]));
+	b.rows[0].fds = kept;
+	bindings_deinit(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_worker_gets_a_socket_of_each_kind),
+		cmocka_unit_test(port_in_use_by_our_own_kind_is_refused_and_nothing_stays_bound),
+		cmocka_unit_test(cancelled_change_leaves_what_was_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
