@@ -77,9 +77,15 @@ void cache_unref(struct cache *c);
 /* Fills key->hash. Keyed per process, not per cache: nobody outside can aim at one shard or bucket. */
 void cache_key_hash(const struct cache *c, struct cache_key *key);
 
-/* Looks `key` up and copies the body to `body` (at most `room` bytes), TTLs counted down (never below 0, or 30 when stale). */
+/* Where a body is to be copied to, and how much fits. */
+struct cache_room {
+	uint8_t *at;
+	size_t bytes;
+};
+
+/* Looks `key` up and copies the body to `room`, TTLs counted down (never below 0, or 30 when stale). */
 NODISCARD enum cache_result cache_get(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s,
-				      uint8_t *body, size_t room, struct cache_hit *hit);
+				      struct cache_room room, struct cache_hit *hit);
 
 /* The same without copying, counting as a use, or claiming: for explain, for keep-warm. */
 NODISCARD enum cache_result cache_peek(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s,

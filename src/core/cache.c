@@ -233,8 +233,8 @@ static void copy_body(struct shard_entry *e, const struct cache_hit *hit, uint8_
 	}
 }
 
-enum cache_result cache_get(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s, uint8_t *body,
-			    size_t room, struct cache_hit *hit)
+enum cache_result cache_get(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s,
+			    struct cache_room room, struct cache_hit *hit)
 {
 	struct cache_shard *s = shard_of(c, key);
 
@@ -242,11 +242,11 @@ enum cache_result cache_get(struct cache *c, const struct cache_key *key, const 
 	struct shard_entry *e = cache_shard_find(s, key);
 	enum cache_result result = judge(e, rules, now_s, hit);
 	if (result == CACHE_FRESH || result == CACHE_STALE) {
-		if (e->body_bytes > room) {
+		if (e->body_bytes > room.bytes) {
 			result = CACHE_LARGE; /* the next call counts */
 		} else {
 			hit->refresh = use(e, rules, now_s, hit);
-			copy_body(e, hit, body);
+			copy_body(e, hit, room.at);
 		}
 	}
 	unlock(s);

@@ -49,8 +49,8 @@ static enum cache_result reply_large(struct forward *f, const struct client *c, 
 	const struct snapshot *s = f->lease->snapshot;
 	size_t body = reply_body_at(c->asker), room;
 	uint8_t *out = f->world.replies.room(c->to, &room);
-	enum cache_result known = cache_get(s->cache, key, &s->cache_rules, (uint32_t)(c->now_us / US_PER_S), f->scratch + body,
-					    DNS_MESSAGE_MAX - body, hit);
+	enum cache_result known = cache_get(s->cache, key, &s->cache_rules, (uint32_t)(c->now_us / US_PER_S),
+					    (struct cache_room){f->scratch + body, DNS_MESSAGE_MAX - body}, hit);
 	struct reply_asker within = *c->asker;
 	struct reply r;
 
@@ -72,7 +72,8 @@ enum cache_result landing_from_cache(struct forward *f, const struct client *c, 
 	size_t body = reply_body_at(c->asker), room;
 	uint8_t *out = f->world.replies.room(c->to, &room);
 	enum cache_result known =
-		cache_get(s->cache, key, &s->cache_rules, (uint32_t)(c->now_us / US_PER_S), out + body, room - body, hit);
+		cache_get(s->cache, key, &s->cache_rules, (uint32_t)(c->now_us / US_PER_S),
+			  (struct cache_room){out + body, room - body}, hit);
 	struct reply r;
 
 	if (UNLIKELY(known == CACHE_LARGE)) {

@@ -24,7 +24,7 @@ static int tear_down(void **state)
 static enum cache_result get(const struct cache_key *key, uint32_t now_s)
 {
 	memset(&hit, 0xee, sizeof(hit));
-	return cache_get(cache, key, &RULES, now_s, out, sizeof(out), &hit);
+	return cache_get(cache, key, &RULES, now_s, (struct cache_room){out, sizeof(out)}, &hit);
 }
 
 static void put(const struct cache_key *key, uint32_t now_s, uint32_t seed, uint32_t bytes, uint32_t ttl_s)
@@ -120,8 +120,8 @@ static void nothing_is_stale_when_serve_stale_is_off(void **state)
 	(void)state;
 	rules.serve_stale_s = 0;
 	put(ask(&q, cache, "www.example", DNS_TYPE_A), 0, 1, 16, 10);
-	assert_int_equal(cache_get(cache, &q.key, &rules, 9, out, sizeof(out), &hit), CACHE_FRESH);
-	assert_int_equal(cache_get(cache, &q.key, &rules, 10, out, sizeof(out), &hit), CACHE_MISS);
+	assert_int_equal(cache_get(cache, &q.key, &rules, 9, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
+	assert_int_equal(cache_get(cache, &q.key, &rules, 10, (struct cache_room){out, sizeof(out)}, &hit), CACHE_MISS);
 }
 
 static void each_record_counts_down_from_its_own_ttl_and_never_below_zero(void **state)
@@ -171,12 +171,12 @@ static void answer_larger_than_the_room_is_not_copied(void **state)
 	(void)state;
 	put(ask(&q, cache, "www.example", DNS_TYPE_A), 0, 1, 500, 300);
 	memset(out, 0x55, sizeof(out));
-	assert_int_equal(cache_get(cache, &q.key, &RULES, 1, out, 499, &hit), CACHE_LARGE);
+	assert_int_equal(cache_get(cache, &q.key, &RULES, 1, (struct cache_room){out, 499}, &hit), CACHE_LARGE);
 	assert_int_equal(hit.body_bytes, 500);
 	assert_int_equal(out[0], 0x55);
-	assert_int_equal(cache_get(cache, &q.key, &RULES, 1, out, 500, &hit), CACHE_FRESH);
+	assert_int_equal(cache_get(cache, &q.key, &RULES, 1, (struct cache_room){out, 500}, &hit), CACHE_FRESH);
 	assert_true(is_made(out, 1, 500, 299));
-	assert_int_equal(cache_get(cache, &q.key, &RULES, 301, out, 499, &hit), CACHE_LARGE);
+	assert_int_equal(cache_get(cache, &q.key, &RULES, 301, (struct cache_room){out, 499}, &hit), CACHE_LARGE);
 	assert_false(hit.refresh);
 }
 
@@ -187,7 +187,7 @@ static void answer_without_records_is_an_answer(void **state)
 
 	(void)state;
 	assert_true(cache_put(cache, ask(&q, cache, "", DNS_TYPE_NS), &RULES, 0, &a));
-	assert_int_equal(cache_get(cache, &q.key, &RULES, 1, NULL, 0, &hit), CACHE_FRESH);
+	assert_int_equal(cache_get(cache, &q.key, &RULES, 1, (struct cache_room){NULL, 0}, &hit), CACHE_FRESH);
 	assert_int_equal(hit.rcode, DNS_NXDOMAIN);
 }
 
@@ -354,12 +354,12 @@ static void answer_too_large_for_the_shard_or_for_a_message_is_not_kept(void **s
 	ask(&q, one, "u000001.phz.example.internal", DNS_TYPE_A);
 	assert_true(cache_put(one, &q.key, &RULES, 0, make(&made, 1, 60000, 60)));
 	assert_false(cache_put(one, &q.key, &RULES, 0, make(&made, 1, 65480, 60))); /* with its head more than 64 KiB */
-	assert_int_equal(cache_get(one, &q.key, &RULES, 0, out, sizeof(out), &hit), CACHE_STALE);
+	assert_int_equal(cache_get(one, &q.key, &RULES, 0, (struct cache_room){out, sizeof(out)}, &hit), CACHE_STALE);
 	cache_unref(one);
 	one = cache_new(383 << 10); /* one shard of 383 KiB */
 	ask(&q, one, "u000001.phz.example.internal", DNS_TYPE_A);
 	assert_true(cache_put(one, &q.key, &RULES, 0, make(&made, 1, CACHE_BODY_MAX - 46, 60)));
-	assert_int_equal(cache_get(one, &q.key, &RULES, 0, out, sizeof(out), &hit), CACHE_FRESH);
+	assert_int_equal(cache_get(one, &q.key, &RULES, 0, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
 	assert_true(is_made(out, 1, CACHE_BODY_MAX - 46, 60));
 	make(&made, 1, CACHE_BODY_MAX - 46, 60);
 	made.answer.body_bytes++; /* with its question more than a message holds */
@@ -413,7 +413,7 @@ static void prefetch_that_is_off_refreshes_nothing(void **state)
 	rules.prefetch_pm = 0;
 	put(ask(&q, cache, "www.example", DNS_TYPE_A), 0, 1, 16, 100);
 	for (int i = 0; i < 10; i++) {
-		assert_int_equal(cache_get(cache, &q.key, &rules, 99, out, sizeof(out), &hit), CACHE_FRESH);
+		assert_int_equal(cache_get(cache, &q.key, &rules, 99, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
 		assert_false(hit.refresh);
 	}
 }

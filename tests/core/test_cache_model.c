@@ -36,7 +36,7 @@ static void check_get(struct cache *c, unsigned key, uint32_t now_s, unsigned *h
 	struct cache_hit hit;
 	struct asked q;
 
-	switch (cache_get(c, ask_key(&q, c, key), &RULES, now_s, out, sizeof(out), &hit)) {
+	switch (cache_get(c, ask_key(&q, c, key), &RULES, now_s, (struct cache_room){out, sizeof(out)}, &hit)) {
 	case CACHE_FRESH:
 		assert_true(m->answer && now_s < m->expires_s);
 		assert_int_equal(hit.ttl_left_s, m->expires_s - now_s);

@@ -19,14 +19,14 @@ static bool put(struct cache *c, const struct cache_key *key, uint32_t now_s, ui
 
 static enum cache_result get(struct cache *c, const struct cache_key *key, uint32_t now_s)
 {
-	return cache_get(c, key, &RULES, now_s, out, sizeof(out), &hit);
+	return cache_get(c, key, &RULES, now_s, (struct cache_room){out, sizeof(out)}, &hit);
 }
 
 /* Number `i` is fresh, with the body that it was put with. */
 static bool knows(struct cache *c, const char *prefix, unsigned i, uint32_t seed, uint32_t bytes)
 {
 	struct asked q;
-	enum cache_result result = cache_get(c, ask_numbered(&q, c, prefix, i), &RULES, 0, out, sizeof(out), &hit);
+	enum cache_result result = cache_get(c, ask_numbered(&q, c, prefix, i), &RULES, 0, (struct cache_room){out, sizeof(out)}, &hit);
 
 	if (result == CACHE_MISS)
 		return false;
@@ -120,7 +120,7 @@ static void overfilled_cache_holds_its_budget(void **state)
 		assert_true(count(c).evictions > 0);
 		assert_in_range(resident_bytes() - before, 0, budget + budget / 20 + 256 * KIB);
 		for (unsigned i = 0; i < puts; i++) {
-			bool known = cache_get(c, ask_numbered(&q, c, "u", i), &RULES, 0, out, sizeof(out), &hit) == CACHE_FRESH;
+			bool known = cache_get(c, ask_numbered(&q, c, "u", i), &RULES, 0, (struct cache_room){out, sizeof(out)}, &hit) == CACHE_FRESH;
 			assert_true(!known || is_made(out, i, hit.body_bytes, 600));
 		}
 		cache_unref(c);
@@ -259,7 +259,7 @@ static void failures_are_kept_like_answers_and_walked_past(void **state)
 		cache_put_failure(c, ask_numbered(&q, c, "u", i), DNS_SERVFAIL, 0, 5, 0);
 	assert_in_range(count(c).entries, 2000, 4000);
 	for (unsigned i = 19000; i < 20000; i++)
-		assert_int_equal(cache_get(c, ask_numbered(&q, c, "u", i), &RULES, 1, out, sizeof(out), &hit), CACHE_FAILED);
+		assert_int_equal(cache_get(c, ask_numbered(&q, c, "u", i), &RULES, 1, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FAILED);
 	cache_unref(c);
 }
 
@@ -502,7 +502,7 @@ static void walk_sees_answers_and_moves_them_to_a_cache_of_another_size(void **s
 		ask_numbered(&q, to, "u", i);
 		q.key.bits = i & 3;
 		cache_key_hash(to, &q.key);
-		assert_int_equal(cache_get(to, &q.key, &RULES, 150, out, sizeof(out), &hit), CACHE_FRESH);
+		assert_int_equal(cache_get(to, &q.key, &RULES, 150, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
 		assert_true(is_made(out, i, 10 + i % 300, 550));
 		assert_int_equal(hit.flags, DNS_AD | DNS_TC);
 		assert_int_equal(hit.rcode, DNS_NXDOMAIN);
@@ -527,15 +527,15 @@ static void restored_answer_keeps_its_times_and_never_replaces_a_later_one(void 
 	entry.answer = *make(&made, 1, 20, 100000);
 	name_from(&entry.name, "www.example");
 	assert_true(cache_restore(c, &entry));
-	assert_int_equal(cache_get(c, ask(&q, c, "www.example", DNS_TYPE_A), &RULES, 50, out, sizeof(out), &hit), CACHE_FRESH);
+	assert_int_equal(cache_get(c, ask(&q, c, "www.example", DNS_TYPE_A), &RULES, 50, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
 	assert_int_equal(hit.age_s, 550);
 	assert_int_equal(hit.ttl_left_s, 50);
 	assert_true(is_made(out, 1, 20, 100000 - 550));
-	assert_int_equal(cache_get(c, &q.key, &RULES, 200, out, sizeof(out), &hit), CACHE_STALE);
+	assert_int_equal(cache_get(c, &q.key, &RULES, 200, (struct cache_room){out, sizeof(out)}, &hit), CACHE_STALE);
 	assert_int_equal(hit.stale_s, 100);
 	assert_true(put(c, &q.key, 300, 2, 20));
 	assert_false(cache_restore(c, &entry));
-	assert_int_equal(cache_get(c, &q.key, &RULES, 300, out, sizeof(out), &hit), CACHE_FRESH);
+	assert_int_equal(cache_get(c, &q.key, &RULES, 300, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
 	assert_true(is_made(out, 2, 20, 600));
 	cache_unref(c);
 }

@@ -21,7 +21,7 @@ static void get(struct worker *w, const struct cache_key *key, unsigned k, uint3
 {
 	struct cache_hit hit;
 
-	switch (cache_get(w->cache, key, &RULES, now_s, w->out, sizeof(w->out), &hit)) {
+	switch (cache_get(w->cache, key, &RULES, now_s, (struct cache_room){w->out, sizeof(w->out)}, &hit)) {
 	case CACHE_FRESH:
 	case CACHE_STALE:
 		w->hits++;

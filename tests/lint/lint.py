@@ -77,7 +77,6 @@ PARTS = {
     "src/server/special.c": ("forward", "names answered here; declared in forward_private.h"),
     "src/net/listen_udp.c": ("listen", "one kind of listener; listen.h promises for both"),
     "src/net/listen_tcp.c": ("listen", "one kind of listener; listen.h promises for both"),
-    "src/core/cache_shard.c": ("cache", "one stripe of the cache; test_cache drives all of them"),
     "src/config/print.c": ("config", "what the rows say, printed; declared in config.h"),
     "src/config/print_man.c": ("config", "what the rows say, printed; declared in config.h"),
     "src/config/print_schema.c": ("config", "what the rows say, printed; declared in config.h"),

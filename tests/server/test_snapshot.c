@@ -451,7 +451,7 @@ static bool has(const struct snapshot *s, const char *name, uint32_t ttl_left_s)
 
 	assert_int_equal(text_read_name(&n, name), 0);
 	struct cache_key k = key_of(s, &n);
-	if (cache_get(s->cache, &k, &s->cache_rules, 1010, got, sizeof(got), &hit) != CACHE_FRESH)
+	if (cache_get(s->cache, &k, &s->cache_rules, 1010, (struct cache_room){got, sizeof(got)}, &hit) != CACHE_FRESH)
 		return false;
 	assert_int_equal(hit.ttl_left_s, ttl_left_s);
 	assert_memory_equal(got + 10, body + 10, 6);
