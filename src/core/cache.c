@@ -17,7 +17,8 @@
 
 enum {
 	SHARD_BYTES = 256 * 1024,
-	SHARDS_MAX = 256,
+	/* Enough for eight workers. 256 of them spread the index of 1,000 answers over as many pages: 0.7 us more for a hit. */
+	SHARDS_MAX = 64,
 	SHARD_LEAST_BYTES = 64 * 1024, /* a smaller cache than this is made this large */
 	PAGE_BYTES = 4096,
 	POPULAR_ASKED = 2, /* hits before the one that falls into the last share of the TTL */

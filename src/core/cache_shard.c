@@ -6,7 +6,7 @@
  *
  * Numbers. Load 4/5: an unsuccessful search looks at 13 slots on average, a successful one at 3 (Knuth, 6.4); eight slots are a cache
  * line. 7/8 while the ring is still in the way of a larger index: 33 and 5. The hash is keyed, so nobody outside makes it worse.
- * A whole page for the first index, since a page is what gets touched. */
+ * The first index is small, so that few answers lie in few cache lines. */
 #include "core/cache_shard.h"
 
 #include <string.h>
@@ -14,7 +14,7 @@
 
 enum {
 	RING_FIRST = 1, /* granule 0 is left out: a slot's `at` 0 means empty */
-	FIRST_SLOTS = 4096 / sizeof(struct shard_slot),
+	FIRST_SLOTS = 16,
 	/* What one insertion may move from tail to head: some 85 small entries, about 5 us. Then it drops what comes, asked for or
 	 * not. A tail full of popular entries thus loses one in 85, where a limit of eight entries would lose one in nine. */
 	MOVE_GRANULES = 8192 / SHARD_GRANULE_BYTES,
