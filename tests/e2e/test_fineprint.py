@@ -308,7 +308,7 @@ class Tcp(Case):
 
     def test_longest_idle_makes_room_at_the_limit(self):
         """at the limit the longest idle is closed"""
-        fwd, _, _ = self.serve(rest="tcp: {connections: 2}\n")
+        fwd, _, _ = self.serve(rest="workers: 1\ntcp: {connections: 2}\n")
         query = make_query("www.corp.test").to_wire()
         frame = len(query).to_bytes(2, "big") + query
         connections = []
