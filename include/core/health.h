@@ -12,9 +12,9 @@
  *   icmp      anybody can forge it → suspect, until the first good probe
  *   probe     failures count toward `fall`; `rise` good ones bring it back
  *
- * Down: `fall` failures, at least one of them a probe. Who relapses within HEALTH_RELAPSE_US of coming back needs twice as many good probes, up to
- * eight times: no flapping. Back up, its share of the traffic grows over HEALTH_RAMP_US.
- * Shared by all threads; the usual answer takes no lock. */
+ * Down: `fall` failures, at least one of them a probe. Who relapses within HEALTH_RELAPSE_US of coming back needs twice as
+ * many good probes, up to eight times: no flapping. Back up, its share of the traffic grows over HEALTH_RAMP_US. Shared by
+ * all threads; the usual answer takes no lock. */
 
 #include <pthread.h>
 #include <stdatomic.h>

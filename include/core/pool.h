@@ -3,9 +3,10 @@
 #define CORE_POOL_H
 /* The upstreams of one inbound endpoint (or of a group of resolvers, or the local ones), and which of them is asked next.
  *
- * Order of preference: healthy and not slow; healthy but slow (RTT above twice the best + 20 ms); suspect; down. Within the best kind
- * that is left: another AZ than the ones already asked, the preferred AZ, then the policy's choice. Above its max-qps an address is passed over.
- * An upstream is shared by all threads and lives through reloads; a pool belongs to one snapshot and takes its memory over from the one before. */
+ * Order of preference: healthy and not slow; healthy but slow (RTT above twice the best + 20 ms); suspect; down. Within the
+ * best kind that is left: another AZ than the ones already asked, the preferred AZ, then the policy's choice. Above its
+ * max-qps an address is passed over. An upstream is shared by all threads and lives through reloads; a pool belongs to one
+ * snapshot and takes its memory over from the one before. */
 
 #include <stdatomic.h>
 
@@ -112,7 +113,8 @@ struct pool_wish {
 
 enum { POOL_NONE = -1, POOL_ABOVE_RATE = -2 };
 
-/* The place to ask now, having taken its rate token; POOL_NONE when nothing (more) is to be tried, POOL_ABOVE_RATE when max-qps alone is in the way. */
+/* The place to ask now, having taken its rate token; POOL_NONE when nothing (more) is to be tried, POOL_ABOVE_RATE when
+ * max-qps alone is in the way. */
 int pool_pick(struct pool *p, const struct pool_wish *wish);
 
 /* Whether an attempt at `place` needs no hedge budget to be followed by another: it is suspect, down or drained. */

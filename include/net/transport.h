@@ -8,7 +8,8 @@
  *   transport_cancel, after which nothing is ever reported;
  * - hints may come before the end, any number of them;
  * - bytes are lent for the call; an attempt's memory is the caller's and must stay until its end;
- * - a datagram ends an attempt only if it came from the upstream's IP and port to the attempt's own socket with its id and question (question_echo):
+ * - a datagram ends an attempt only if it came from the upstream's IP and port to the attempt's own socket with its id and
+ *   question (question_echo):
  *   all else is counted and ignored;
  * - a cut answer (TC) is an answer: going to TCP is the caller's decision; so is every timeout;
  * - inside a callback the owner may send, cancel any attempt, and reuse the ended one. */
@@ -40,7 +41,8 @@ enum transport_hint {
 struct transport_events {
 	/* The answer: id and question match. `echo_error`: it was ECHO_ERROR (no question). */
 	void (*answered)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len, bool echo_error);
-	/* It cannot be answered any more: the connection was refused, closed or timed out (TCP), the system would not send (UDP). -errno. */
+	/* It cannot be answered any more: the connection was refused, closed or timed out (TCP), the system would not send
+	 * (UDP). -errno. */
 	void (*failed)(void *arg, struct transport_attempt *a, int error);
 	void (*hint)(void *arg, struct transport_attempt *a, enum transport_hint hint, int detail);
 	void *arg;

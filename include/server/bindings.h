@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SERVER_BINDINGS_H
 #define SERVER_BINDINGS_H
-/* The addresses that we listen on: UDP and TCP, one socket each per worker. A change is prepared (new sockets are bound while the old ones serve),
- * then committed or cancelled; an address that stays is never touched: closing a SO_REUSEPORT socket throws away what the kernel has queued on it. */
+/* The addresses that we listen on: UDP and TCP, one socket each per worker. A change is prepared (new sockets are bound
+ * while the old ones serve), then committed or cancelled; an address that stays is never touched: closing a SO_REUSEPORT
+ * socket throws away what the kernel has queued on it. */
 
 #include "config/config.h"
 #include "server/worker.h"

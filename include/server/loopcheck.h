@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SERVER_LOOPCHECK_H
 #define SERVER_LOOPCHECK_H
-/* Does what we ask come back to us? A rule in the VPC that points at the on-premises resolvers, or a local upstream that forwards to us, makes a
- * loop: each query then waits for itself. EDNS marks do not cross resolvers, and coalescing hides a loop of one name, so a question that nobody
- * else asks goes out now and then per endpoint: <16 hex digits>.r53fwd-loop.<apex of a zone>. Whoever delivers it to our door is the way back.
+/* Does what we ask come back to us? A rule in the VPC that points at the on-premises resolvers, or a local upstream that
+ * forwards to us, makes a loop: each query then waits for itself. EDNS marks do not cross resolvers, and coalescing hides a
+ * loop of one name, so a question that nobody else asks goes out now and then per endpoint: <16 hex
+ * digits>.r53fwd-loop.<apex of a zone>. Whoever delivers it to our door is the way back.
  *
  *   main thread   a nonce per pool, after the start and every 5 minutes (30 s while there is a loop): loopcheck_clock
  *   workers       a query with the pool's nonce: loopcheck_meet. From then on questions of that pool's zones from the same client
@@ -49,7 +50,8 @@ enum loopcheck_verdict {
 };
 
 /* Judges a query that would go upstream to `route`. */
-enum loopcheck_verdict loopcheck_meet(const struct snapshot_route *route, const struct name *name, const struct addr *client, uint64_t now_us);
+enum loopcheck_verdict loopcheck_meet(const struct snapshot_route *route, const struct name *name, const struct addr *client,
+				      uint64_t now_us);
 
 /* The pool is in a loop as far as is known now. */
 bool loopcheck_is_looping(const struct pool *p, uint64_t now_us);

@@ -3,8 +3,8 @@
 #define SERVER_SERVER_H
 /* The daemon: reads zones.conf, binds, starts the workers, and keeps the main thread: signals, reload, probes, resolv.conf.
  *
- * The life of the server: load → bind (the only moment that needs a privilege) → workers → serve → SIGHUP: load aside, bind what is new, hand
- * over → SIGTERM or SIGINT: listeners are read empty, what is unanswered is waited for (5 s at most) → 0.
+ * The life of the server: load → bind (the only moment that needs a privilege) → workers → serve → SIGHUP: load aside, bind
+ * what is new, hand over → SIGTERM or SIGINT: listeners are read empty, what is unanswered is waited for (5 s at most) → 0.
  * How it can fail: while starting, with one clear sentence; while running not at all: a file that does not load changes nothing. */
 
 #include "base/addr.h"

@@ -39,7 +39,8 @@ static void print_help(FILE *out)
 	      "  r53fwd [--zones FILE] [options]     serve, in the foreground\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  r53fwd %s%s%s [--zones FILE]%*s%s\n", commands[i].name, *commands[i].operands == '\0' ? "" : " ", commands[i].operands,
+		fprintf(out, "  r53fwd %s%s%s [--zones FILE]%*s%s\n", commands[i].name,
+			*commands[i].operands == '\0' ? "" : " ", commands[i].operands,
 			(int)MAX(1, 14 - (int)strlen(commands[i].name) - (int)strlen(commands[i].operands)), "", commands[i].help);
 	fputs("\n"
 	      "  --zones FILE           the configuration; default " CLI_DEFAULT_ZONES "\n"
@@ -153,6 +154,13 @@ static int serve(const struct cli *c)
 	return server_run(&o);
 }
 
+static int run_command(const struct command *command, const struct cli *c)
+{
+	if (c->operand_count > 0 && *command->operands == '\0')
+		return complain("too much on the command line", c->operands[0]);
+	return command->run(c);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli c = {.zones_path = CLI_DEFAULT_ZONES, .log_level = -1};
@@ -170,7 +178,6 @@ int main(int argc, char **argv)
 	c.operand_count--;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (strcmp(name, commands[i].name) == 0)
-			return c.operand_count > 0 && *commands[i].operands == '\0' ? complain("too much on the command line", c.operands[0])
-										  : commands[i].run(&c);
+			return run_command(&commands[i], &c);
 	return complain("no such command", name);
 }

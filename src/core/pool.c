@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers: slow is twice the best RTT + 20 ms (contract, section 2: `policy`). max-qps is a generic cell rate algorithm with a burst of one second. */
+/* Numbers: slow is twice the best RTT + 20 ms (contract, section 2: `policy`). max-qps is a generic cell rate algorithm
+ * with a burst of one second. */
 #include "core/pool.h"
 
 #include <stdlib.h>

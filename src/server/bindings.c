@@ -51,7 +51,8 @@ static void explain(const struct addr *a, enum listen_kind kind, int error)
 	const char *hint = "";
 
 	if (error == -EADDRINUSE)
-		hint = "; another program serves there (`ss -lunpt` names it): stop it, or choose another address with `listen:` or --listen";
+		hint = "; another program serves there (`ss -lunpt` names it): stop it, or choose another address with `listen:` or "
+		       "--listen";
 	else if (error == -EACCES || error == -EPERM)
 		hint = "; a port below 1024 needs root or CAP_NET_BIND_SERVICE: start it through its unit, or choose a port such as 5353";
 	else if (error == -EADDRNOTAVAIL)

@@ -233,7 +233,8 @@ bool loopcheck_is_looping(const struct pool *p, uint64_t now_us)
 	return now_us < atomic_load_explicit(&p->loop.until_us, memory_order_relaxed);
 }
 
-enum loopcheck_verdict loopcheck_meet(const struct snapshot_route *route, const struct name *name, const struct addr *client, uint64_t now_us)
+enum loopcheck_verdict loopcheck_meet(const struct snapshot_route *route, const struct name *name, const struct addr *client,
+				      uint64_t now_us)
 {
 	uint64_t nonce = read_nonce(name), ip[2];
 

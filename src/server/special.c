@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names that are answered here: localhost and its reverse (RFC 6761 section 6.3), invalid (6.4), onion (RFC 7686), resolver.arpa (RFC 9462 section
- * 6.4), version and identity in class CHAOS (RFC 4892), and RFC 8482's HINFO for ANY. Records are owned by the question's name, so each begins with
- * a pointer to it. */
+/* Names that are answered here: localhost and its reverse (RFC 6761 section 6.3), invalid (6.4), onion (RFC 7686),
+ * resolver.arpa (RFC 9462 section 6.4), version and identity in class CHAOS (RFC 4892), and RFC 8482's HINFO for ANY.
+ * Records are owned by the question's name, so each begins with a pointer to it. */
 #include <string.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The query door at packet level: the order of judgement, and what each kind of query gets (interface: behaviour on the wire). On the virtual clock, so
- * that nothing else moves. */
+/* The query door at packet level: the order of judgement, and what each kind of query gets (interface: behaviour on the
+ * wire). On the virtual clock, so that nothing else moves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

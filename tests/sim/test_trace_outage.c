@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Outages on a virtual clock, as stories: what happened is compared word for word. Policy `ordered`, so that a story is the same each time. */
+/* Outages on a virtual clock, as stories: what happened is compared word for word. Policy `ordered`, so that a story is the
+ * same each time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
