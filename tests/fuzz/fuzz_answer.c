@@ -97,6 +97,17 @@ static bool same_record(const struct answer *a, size_t i, const struct answer *b
 	}
 }
 
+/* What was trimmed may be trimmed once more: where the copy had no room for the chain's last record, what hung on it is a stray now. */
+static void check_trim_again(size_t size)
+{
+	static struct answer third;
+	uint8_t *out = malloc(size);
+	size_t len = answer_trim(&again, size, out);
+
+	ASSERT(len <= size && (len == size || answer_read(&third, out, len) == ANSWER_OK));
+	free(out);
+}
+
 static void check_trim(const struct answer *a, size_t size)
 {
 	uint8_t *out = malloc(size - 1); /* the promised size */
@@ -112,7 +123,8 @@ static void check_trim(const struct answer *a, size_t size)
 				i++;
 			ASSERT(i < a->ttls);
 		}
-		ASSERT(again.ancount < a->ancount && answer_trim(&again, len, out) == len);
+		ASSERT(again.ancount < a->ancount);
+		check_trim_again(len);
 	}
 	free(out);
 }
