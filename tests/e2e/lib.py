@@ -323,12 +323,14 @@ class Sim(Program):
 
 
 class Forwarder(Program):
-    """r53fwd. `conf` is zones.conf without `listen`; the listening address is ours to choose."""
+    """r53fwd. `conf` is zones.conf without `listen`: it listens at an address of our choice, or `at` an Address, and at those of
+    `more`, which may change before a reload."""
 
-    def __init__(self, folder, conf, name="r53fwd", options=(), env=None, ready=True):
+    def __init__(self, folder, conf, name="r53fwd", options=(), env=None, ready=True, at=None, more=()):
         self.folder = folder
-        self.ip = LOOPBACK.ip()
-        self.port = LOOPBACK.port(self.ip)
+        self.ip = at.ip if at else LOOPBACK.ip()
+        self.port = at.port if at else LOOPBACK.port(self.ip)
+        self.more = list(more)
         self.conf = os.path.join(folder, f"{name}.conf")
         self.write_conf(conf)
         super().__init__(name, folder, [R53FWD, "--zones", self.conf, *options], env)
@@ -337,7 +339,7 @@ class Forwarder(Program):
 
     def write_conf(self, conf):
         with open(self.conf, "w", encoding="utf-8") as file:
-            file.write(f"listen: ['{self.ip}:{self.port}']\n{conf}")
+            file.write(f"listen: {[f'{self.ip}:{self.port}', *self.more]}\n{conf}")
 
     def reload(self, conf):
         self.write_conf(conf)
@@ -366,8 +368,8 @@ class Nsd(Program):
         conf = os.path.join(folder, f"{name}.conf")
         with open(conf, "w", encoding="utf-8") as file:
             file.write(
-                f"server:\n  ip-address: {self.ip}@{self.port}\n  username: ''\n  chroot: ''\n  zonesdir: {folder}\n"
-                f"  database: ''\n  pidfile: ''\n  zonelistfile: {folder}/{name}.list\n  xfrdfile: {folder}/{name}.xfrd\n"
+                f"server:\n  ip-address: {self.ip}@{self.port}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: {folder}\n"
+                f"  database: \"\"\n  pidfile: \"\"\n  zonelistfile: {folder}/{name}.list\n  xfrdfile: {folder}/{name}.xfrd\n"
                 f"  server-count: 1\n  rrl-ratelimit: 0\nremote-control:\n  control-enable: no\n"
             )
             for i, (zone, text) in enumerate(zones.items()):
