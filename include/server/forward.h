@@ -8,8 +8,8 @@
  *   clock ▸    a deadline has come              forward_clock, not later than forward_next_us
  *   message ▸  the main thread has news         forward_adopt, forward_pool_closed, forward_refresh
  *
- * and forward_flush when a turn ends. It opens no socket and asks no clock: what it needs of the world stands in struct forward_world, so a day of
- * outages runs in milliseconds on a virtual clock (tests/sim).
+ * and forward_flush when a turn ends. It opens no socket and asks no clock: what it needs of the world stands in struct
+ * forward_world, so a day of outages runs in milliseconds on a virtual clock (tests/sim).
  *
  *   query ─▸ special name? ─▸ cache ─▸ flight of the same question? ─▸ pool_pick ─▸ attempt ─▸ …
  *

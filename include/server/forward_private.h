@@ -99,7 +99,8 @@ struct forward {
 /* ---- flight.c */
 struct flight *flight_find(struct forward *f, const struct cache_key *key);
 /* NULL when a bound is reached. */
-struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool, uint64_t now_us);
+struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool,
+			  uint64_t now_us);
 /* Off the table: no query may join any more. Its open attempts go on. */
 void flight_land(struct forward *f, struct flight *fl);
 /* Frees a landed flight without open attempts; otherwise arms its timer for what they may still tell. */

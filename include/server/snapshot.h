@@ -45,8 +45,9 @@ struct snapshot {
 	struct resolv resolv;  /* what the local upstreams were taken from, if not from the file */
 };
 
-/* Compiles `config` (taken over, also on failure). From `previous` (NULL at start) come upstreams with their health, pools' memory and the cache.
- * `resolv` gives the local upstreams when the file names none. NULL without memory. Main thread only. */
+/* Compiles `config` (taken over, also on failure). From `previous` (NULL at start) come upstreams with their health, pools'
+ * memory and the cache. `resolv` gives the local upstreams when the file names none. NULL without memory. Main thread only.
+ * */
 NODISCARD struct snapshot *snapshot_new(struct config *config, const struct resolv *resolv, struct snapshot *previous);
 /* The same zones.conf with other local upstreams from `resolv`. */
 NODISCARD struct snapshot *snapshot_renew(struct snapshot *previous, const struct resolv *resolv);

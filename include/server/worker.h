@@ -3,8 +3,8 @@
 #define SERVER_WORKER_H
 /* One thread, its loop, and all it owns: listeners, flights, upstream sockets. Talks to the main thread by messages only.
  *
- * The life of a worker: worker_new → worker_listen for each socket → worker_start → messages → worker_stop: its listeners are read empty and
- * closed, what is unanswered is waited for (5 s at most), the thread ends → worker_free.
+ * The life of a worker: worker_new → worker_listen for each socket → worker_start → messages → worker_stop: its listeners
+ * are read empty and closed, what is unanswered is waited for (5 s at most), the thread ends → worker_free.
  * How it can fail: at worker_new and worker_start, without memory or threads. */
 
 #include "net/listen.h"

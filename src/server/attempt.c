@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of an attempt: pool_pick names the place → send → answered, failed, or judged silent after HEALTH_NEVER_US. What it does is evidence for
- * the address's health, weighed in core/health.h; here it is only told apart.
- * How it can fail: the network calls it unreachable (it stays open: that can be forged; the next one starts at once), an rcode or an unreadable
- * answer (another AZ is asked at once), a cut answer (the same address over TCP), wrong letter case (the same address, in lower case). */
+/* The life of an attempt: pool_pick names the place → send → answered, failed, or judged silent after HEALTH_NEVER_US. What
+ * it does is evidence for the address's health, weighed in core/health.h; here it is only told apart.
+ * How it can fail: the network calls it unreachable (it stays open: that can be forged; the next one starts at once), an
+ * rcode or an unreadable answer (another AZ is asked at once), a cut answer (the same address over TCP), wrong letter case
+ * (the same address, in lower case). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/forward_private.h"
 
-/* Answers in a row that were right in all but letter case, before an address is asked in lower case for good; other AZs asked after an rcode. */
+/* Answers in a row that were right in all but letter case, before an address is asked in lower case for good; other AZs
+ * asked after an rcode. */
 enum { WRONG_CASE_LEARNED = 3, RCODE_RETRIES = 2 };
 
 static uint64_t now(struct forward *f)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a flight: a query finds nothing fresh → attempt → answer → every waiting query is replied to → it has landed, and lingers only
- * while attempts of it are open: a late answer tells the RTT, none at all tells of health.
- * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, or all rcodes are bad: the stale answer if one is known, else
- * the rcode, else the cut answer, else SERVFAIL with the reason. A failure is remembered (RFC 9520): 5 s, or 30 s where a stale answer
- * serves meanwhile (RFC 8767 section 5). */
+/* The life of a flight: a query finds nothing fresh → attempt → answer → every waiting query is replied to → it has landed,
+ * and lingers only while attempts of it are open: a late answer tells the RTT, none at all tells of health.
+ * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, or all rcodes are bad: the stale
+ * answer if one is known, else the rcode, else the cut answer, else SERVFAIL with the reason. A failure is remembered (RFC
+ * 9520): 5 s, or 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +47,8 @@ static void copy_name(struct name *to, const struct name *from)
 	memcpy(to->octets, from->octets, from->len);
 }
 
-struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool, uint64_t now_us)
+struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool,
+			  uint64_t now_us)
 {
 	struct lease *lease = f->lease;
 	size_t zone_number = (size_t)(zone - lease->snapshot->zones);

@@ -44,7 +44,8 @@ static void fill(struct reply *r, const struct cache_hit *hit, bool stale)
 }
 
 /* More than the outgoing buffer takes: written aside, cut there, copied. */
-static enum cache_result reply_large(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too, struct cache_hit *hit)
+static enum cache_result reply_large(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
+				     struct cache_hit *hit)
 {
 	const struct snapshot *s = f->lease->snapshot;
 	size_t body = reply_body_at(c->asker), room;

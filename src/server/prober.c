@@ -140,7 +140,8 @@ static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
 	else
 		next_zone(p, pool_of(p, b), &b->name);
 	bool edns = now_us >= atomic_load_explicit(&b->upstream->no_edns_until_us, memory_order_relaxed);
-	b->via.asked = (struct question_upstream){.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
+	b->via.asked = (struct question_upstream){
+		.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
 	b->sent_us = now_us;
 	b->out = open_transport(p, b) && transport_send(b->transport, &b->via) == 0;
 	if (!b->out) {

@@ -245,6 +245,13 @@ static void warn_without_local(const struct snapshot *s)
 		log_warn("no local upstream is known: resolv.conf names nobody but us; names outside the forwarded zones get SERVFAIL");
 }
 
+static void limit_tcp(struct server *s)
+{
+	const struct config_tcp *tcp = &s->snapshot->config->tcp;
+
+	listen_limits_set(s->limits, tcp->idle_us, tcp->connections, tcp->per_client);
+}
+
 /* All workers and the prober see `next` from now on; the old one goes with its last question. */
 static void hand_over(struct server *s, struct snapshot *next)
 {
@@ -256,7 +263,7 @@ static void hand_over(struct server *s, struct snapshot *next)
 	prober_adopt(s->prober, next, loop_now_us(s->loop));
 	loopcheck_adopt(s->loopcheck, next, loop_now_us(s->loop));
 	snapshot_unref(old);
-	listen_limits_set(s->limits, next->config->tcp.idle_us, next->config->tcp.connections, next->config->tcp.per_client);
+	limit_tcp(s);
 	log_configure(next->config->log.level, next->config->log.format);
 }
 
@@ -495,7 +502,7 @@ int server_run(const struct server_options *options)
 	s.snapshot = snapshot_new(c, &r, NULL);
 	bool started = start_loop(&s) && bound && s.snapshot != NULL;
 	if (started) {
-		listen_limits_set(s.limits, s.snapshot->config->tcp.idle_us, s.snapshot->config->tcp.connections, s.snapshot->config->tcp.per_client);
+		limit_tcp(&s);
 		started = start_workers(&s);
 	}
 	if (started)

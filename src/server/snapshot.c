@@ -240,7 +240,8 @@ static bool take_cache(struct snapshot *s, const struct snapshot *previous)
 	return s->cache != NULL;
 }
 
-static struct snapshot *compile(struct config *config, _Atomic uint32_t *config_refs, const struct resolv *resolv, struct snapshot *previous)
+static struct snapshot *compile(struct config *config, _Atomic uint32_t *config_refs, const struct resolv *resolv,
+				struct snapshot *previous)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 

@@ -33,7 +33,8 @@ static size_t write_soa(uint8_t *out)
 	return write_record(out, DNS_TYPE_SOA, DNS_CLASS_IN, NOTHING_TTL_S, rdata, sizeof(rdata) - 1);
 }
 
-static void reply_record(struct forward *f, const struct client *c, struct reply *r, size_t (*write)(uint8_t *out, const void *arg), const void *arg)
+static void reply_record(struct forward *f, const struct client *c, struct reply *r, size_t (*write)(uint8_t *out, const void *arg),
+			 const void *arg)
 {
 	size_t room;
 	uint8_t *out = f->world.replies.room(c->to, &room);

@@ -120,7 +120,7 @@ static void overfilled_cache_holds_its_budget(void **state)
 		assert_true(count(c).evictions > 0);
 		assert_in_range(resident_bytes() - before, 0, budget + budget / 20 + 256 * KIB);
 		for (unsigned i = 0; i < puts; i++) {
-			bool known = cache_get(c, ask_numbered(&q, c, "u", i), &RULES, 0, (struct cache_room){out, sizeof(out)}, &hit) == CACHE_FRESH;
+			bool known = get(c, ask_numbered(&q, c, "u", i), 0) == CACHE_FRESH;
 			assert_true(!known || is_made(out, i, hit.body_bytes, 600));
 		}
 		cache_unref(c);
@@ -259,7 +259,7 @@ static void failures_are_kept_like_answers_and_walked_past(void **state)
 		cache_put_failure(c, ask_numbered(&q, c, "u", i), DNS_SERVFAIL, 0, 5, 0);
 	assert_in_range(count(c).entries, 2000, 4000);
 	for (unsigned i = 19000; i < 20000; i++)
-		assert_int_equal(cache_get(c, ask_numbered(&q, c, "u", i), &RULES, 1, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FAILED);
+		assert_int_equal(get(c, ask_numbered(&q, c, "u", i), 1), CACHE_FAILED);
 	cache_unref(c);
 }
 
@@ -527,7 +527,7 @@ static void restored_answer_keeps_its_times_and_never_replaces_a_later_one(void 
 	entry.answer = *make(&made, 1, 20, 100000);
 	name_from(&entry.name, "www.example");
 	assert_true(cache_restore(c, &entry));
-	assert_int_equal(cache_get(c, ask(&q, c, "www.example", DNS_TYPE_A), &RULES, 50, (struct cache_room){out, sizeof(out)}, &hit), CACHE_FRESH);
+	assert_int_equal(get(c, ask(&q, c, "www.example", DNS_TYPE_A), 50), CACHE_FRESH);
 	assert_int_equal(hit.age_s, 550);
 	assert_int_equal(hit.ttl_left_s, 50);
 	assert_true(is_made(out, 1, 20, 100000 - 550));

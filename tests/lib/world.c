@@ -81,7 +81,8 @@ struct world_upstream *world_upstream(struct world *w, const char *ip)
 
 void world_set(struct world *w, const char *ip, enum world_fault fault)
 {
-	static const char *const names[WORLD_SERVER_FAULTS] = {"well", "silent", "broken", "unreachable", "closed", "truncating", "lower-casing", "without EDNS"};
+	static const char *const names[WORLD_SERVER_FAULTS] = {
+		"well", "silent", "broken", "unreachable", "closed", "truncating", "lower-casing", "without EDNS"};
 
 	note(w, "-- %s is %s", ip, names[fault]);
 	world_upstream(w, ip)->fault = fault;
@@ -119,7 +120,8 @@ static unsigned dice(struct world *w)
 /* An A record with TTL 60 for A; NXDOMAIN with an SOA for names that begin with "nx"; NODATA for other types; NS for NS. */
 static size_t write_answer(const struct world_upstream *u, const struct question_upstream *q, bool stream, uint8_t *out)
 {
-	static const uint8_t soa[] = {0xc0, 12, 0, 6, 0, 1, 0, 0, 3, 0x84, 0, 22, 0, 0, 0, 0, 0, 1, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84};
+	static const uint8_t soa[] = {0xc0, 12, 0, 6, 0, 1, 0, 0, 3, 0x84, 0, 22, 0, 0,
+				      0, 0, 0, 1, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84};
 	static const uint8_t a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
 	static const uint8_t ns[] = {0xc0, 12, 0, 2, 0, 1, 0, 0, 0, 60, 0, 1, 0};
 	struct question_upstream echo = *q;
@@ -356,7 +358,8 @@ unsigned world_ask(struct world *w, const char *name, const char *type)
 	ASSERT(text_read_name(&n, name) == 0);
 	int number = text_read_type(type);
 	ASSERT(number >= 0);
-	struct question_upstream q = {.name = &n, .id = (uint16_t)(w->queries + 1), .type = (uint16_t)number, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = true};
+	struct question_upstream q = {.name = &n, .id = (uint16_t)(w->queries + 1), .type = (uint16_t)number,
+				      .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = true};
 	note(w, "query %u %s %s", w->queries + 1, name, type);
 	return world_send(w, packet, question_write(&q, packet), "127.0.0.1", false);
 }

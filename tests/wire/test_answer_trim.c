@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "messages.h"
 
+#include "base/strbuf.h"
 #include "wire/answer.h"
 
 static const uint8_t address4[4] = {10, 0, 0, 1};
@@ -225,7 +226,10 @@ static void any_mixture_is_trimmed_to_its_chain(void **state)
 
 	(void)state;
 	for (int round = 0; round < 2000; round++) {
-		char all[8192] = "", kept[8192] = "", line[256], owner[64] = "q.example.com.";
+		char all[8192], kept[8192], line[256], owner[64] = "q.example.com.";
+		struct strbuf all_text, kept_text;
+		strbuf_init(&all_text, all, sizeof(all));
+		strbuf_init(&kept_text, kept, sizeof(kept));
 		unsigned links = message_random(&random, 5), records = 1 + message_random(&random, 40);
 		for (unsigned i = 0; i < records; i++) {
 			unsigned what = message_random(&random, 3);
@@ -235,14 +239,14 @@ static void any_mixture_is_trimmed_to_its_chain(void **state)
 				links--;
 				snprintf(line, sizeof(line), "%s 5 IN CNAME n%u.x%u.example.com.\n", owner, i, i % 3);
 				snprintf(owner, sizeof(owner), "n%u.x%u.example.com.", i, i % 3);
-				strcat(kept, line);
+				strbuf_add(&kept_text, line);
 			} else if (links == 0) {
 				snprintf(line, sizeof(line), "%s 5 IN A 192.0.2.%u\n", owner, i);
-				strcat(kept, line);
+				strbuf_add(&kept_text, line);
 			} else {
 				continue;
 			}
-			strcat(all, line);
+			strbuf_add(&all_text, line);
 		}
 		message_from_text(&m, "q.example.com", DNS_TYPE_A, all, SOA);
 		trim();
