@@ -131,7 +131,8 @@ void attempt_failed(void *arg, struct transport_attempt *via, int error);
 void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);
 
 /* ---- landing.c */
-void landing_count(struct forward *f, uint16_t rcode);
+/* Counts a reply that is about to be sent, and logs it if zones.conf says so; `how`: where it came from, for people. */
+void landing_note(struct forward *f, const struct client *c, uint16_t rcode, const char *how);
 /* A reply without records. */
 void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text);
 /* From the cache, straight into the outgoing buffer. What it found; only CACHE_FRESH was replied to, and with `stale_too` CACHE_STALE. */

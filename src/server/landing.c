@@ -6,15 +6,33 @@
 
 #include "wire/text.h"
 
-void landing_count(struct forward *f, uint16_t rcode)
+/* One line, every name escaped. */
+static void log_query(const struct client *c, uint16_t rcode, const char *how)
+{
+	char name[TEXT_NAME_MAX] = "?", type[TEXT_TYPE_MAX] = "?", ip[ADDR_TEXT_MAX], code[TEXT_TYPE_MAX];
+	struct name n;
+
+	if (c->asker->has_question && name_read(&n, c->asker->spelled, c->asker->name_len) > 0) {
+		text_name(&n, name);
+		text_type(c->asker->type, type);
+	}
+	log_info("query %s %s from %s: %s, %s", name, type, addr_format_ip(&c->to->client, ip), text_rcode(rcode, code), how);
+}
+
+void landing_note(struct forward *f, const struct client *c, uint16_t rcode, const char *how)
 {
 	static const enum metric by_rcode[] = {
 		[DNS_NOERROR] = METRIC_RESPONSES_NOERROR,   [DNS_FORMERR] = METRIC_RESPONSES_FORMERR,
 		[DNS_SERVFAIL] = METRIC_RESPONSES_SERVFAIL, [DNS_NXDOMAIN] = METRIC_RESPONSES_NXDOMAIN,
 		[DNS_NOTIMP] = METRIC_RESPONSES_NOTIMP,     [DNS_REFUSED] = METRIC_RESPONSES_REFUSED,
 	};
+	enum config_log_queries which = f->lease->snapshot->config->log.queries;
 
 	metrics_add(f->world.metrics, rcode < ARRAY_SIZE(by_rcode) ? by_rcode[rcode] : METRIC_RESPONSES_OTHER, 1);
+	if (LIKELY(which == LOG_QUERIES_OFF))
+		return;
+	if (which == LOG_QUERIES_ALL || (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN))
+		log_query(c, rcode, how);
 }
 
 void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text)
@@ -22,7 +40,7 @@ void landing_error(struct forward *f, const struct client *c, uint16_t rcode, en
 	size_t room;
 	uint8_t *out = f->world.replies.room(c->to, &room);
 
-	landing_count(f, rcode);
+	landing_note(f, c, rcode, text != NULL ? text : "refused by its form");
 	f->world.replies.send(c->to, reply_write_error(out, room, c->asker, rcode, ede, text));
 }
 
@@ -61,7 +79,7 @@ static enum cache_result reply_large(struct forward *f, const struct client *c, 
 	within.limit = (uint16_t)MIN(room, (size_t)within.limit);
 	size_t len = reply_finish(f->scratch, DNS_MESSAGE_MAX, &within, &r);
 	memcpy(out, f->scratch, len);
-	landing_count(f, r.rcode);
+	landing_note(f, c, r.rcode, known == CACHE_STALE ? "stale" : "from the cache");
 	f->world.replies.send(c->to, len);
 	return known;
 }
@@ -81,7 +99,7 @@ enum cache_result landing_from_cache(struct forward *f, const struct client *c, 
 		known = reply_large(f, c, key, stale_too, hit);
 	} else if (known == CACHE_FRESH || (stale_too && known == CACHE_STALE)) {
 		fill(&r, hit, known == CACHE_STALE);
-		landing_count(f, r.rcode);
+		landing_note(f, c, r.rcode, known == CACHE_STALE ? "stale" : "from the cache");
 		f->world.replies.send(c->to, reply_finish(out, room, c->asker, &r));
 	}
 	if (stale_too && known == CACHE_STALE)
@@ -110,7 +128,7 @@ static void bound_ttls(struct forward *f, uint8_t *body)
 	}
 }
 
-static void reply_answer(struct forward *f, const struct query *q, const struct reply *r)
+static void reply_answer(struct forward *f, const struct query *q, const struct reply *r, const char *from)
 {
 	const struct answer *a = &f->answer;
 	size_t body = reply_body_at(&q->asker), room;
@@ -128,7 +146,7 @@ static void reply_answer(struct forward *f, const struct query *q, const struct 
 	size_t len = reply_finish(at, room, &within, r);
 	if (at != out)
 		memcpy(out, at, len);
-	landing_count(f, r->rcode);
+	landing_note(f, &(struct client){&q->to, &q->asker, 0}, r->rcode, from);
 	f->world.replies.send(&q->to, len);
 }
 
@@ -146,7 +164,7 @@ void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us)
 	(void)now_us;
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
-		reply_answer(f, q, &r);
+		reply_answer(f, q, &r, fl->pool->name);
 		give_back(f, fl, q);
 	}
 }

@@ -325,6 +325,24 @@ class Life(Case):
     def run_fwd(self, *argv):
         return subprocess.run([R53FWD, *argv], capture_output=True, text=True, timeout=30, check=False)
 
+    def test_queries_are_logged_as_asked_for(self):
+        """log: {queries: off | errors | all}"""
+        fwd, _, _ = self.serve(rest="log: {queries: all}\n")
+        ask(fwd, "www.corp.test")
+        ask(fwd, "www.corp.test")
+        ask(fwd, "nothing.corp.test", "AAAA")
+        wait_for(lambda: "query nothing.corp.test AAAA from" in fwd.text(), what="the line")
+        self.assertIn("NOERROR, seoul", fwd.text())
+        self.assertIn("NOERROR, from the cache", fwd.text())
+
+    def test_failed_queries_alone_are_logged(self):
+        """log: {queries: errors}"""
+        fwd, _, _ = self.serve(rest="log: {queries: errors}\n", faults=["all,rcode REFUSED"])
+        ask(fwd, "www.example")
+        ask(fwd, "www.corp.test")
+        wait_for(lambda: "query www.corp.test A from" in fwd.text(), what="the line")
+        self.assertNotIn("query www.example", fwd.text())
+
     def test_sigterm_and_sigint_end_it_with_0(self):
         """serve until SIGTERM/SIGINT; 0 clean stop"""
         fwd, sim, world = self.serve()

@@ -51,7 +51,7 @@ struct world {
 
 static struct world *the_world; /* transports are opened without a word of whose they are */
 
-static void note(struct world *w, const char *format, ...)
+static void PRINTF_LIKE(2, 3) note(struct world *w, const char *format, ...)
 {
 	va_list args;
 
