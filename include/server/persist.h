@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_PERSIST_H
+#define SERVER_PERSIST_H
+/* `cache: {persist: PATH}`: when the cache goes to the disk and comes from it (server/persist_file.h says how).
+ *
+ * The life of it: read once at the start, before anybody asks → written every `persist-interval` if something has changed, within a
+ * second or so when an endpoint goes down, for that is when it may be needed, and at the stop. The writing is done by a thread of its own:
+ * a disk that takes its time holds up neither workers nor probes. A reload may change the path, which is then written soon.
+ * How it can fail: a path that cannot be written ends the start with one sentence; a file that is damaged or not ours is not read, with a
+ * warning; while running a write that fails is a warning, and the next interval's is the next try.
+ *
+ * Main thread only. */
+
+#include "server/snapshot.h"
+
+struct persist;
+
+enum {
+	PERSIST_GAP_US = 10 * 1000000,   /* an outage does not have it written sooner than this after it was begun last */
+	PERSIST_STOP_US = 10 * 1000000,  /* so long a stop waits for the disk */
+	PERSIST_QUIET_US = 900 * 1000000, /* the same failure is said again after this */
+};
+
+/* Looks whether the path can be written, and takes what the file holds into the cache of `s`. Without `persist:` it does nothing, and
+ * nothing will be done. NULL when the path cannot be written, or without memory: said why. */
+NODISCARD struct persist *persist_new(struct snapshot *s, uint64_t now_us);
+void persist_free(struct persist *p);
+
+/* Each second or so. `answers`: a number that grows with each answer that was kept. True if writing was begun. */
+bool persist_clock(struct persist *p, struct snapshot *s, uint64_t answers, uint64_t now_us);
+
+/* An endpoint went down: the next persist_clock writes. */
+void persist_soon(struct persist *p);
+
+/* Writes for the last time and waits for it. Nobody may be serving any more. */
+void persist_stop(struct persist *p, struct snapshot *s, uint64_t now_us);
+
+/* Another process has taken over and writes from now on: what is being written is cancelled, and nothing is written again, at the stop
+ * neither. */
+void persist_disable(struct persist *p);
+
+#endif

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cache on the disk: what was known before a restart is known after it, however the one before ended, and nothing wrong is."""
+
+import contextlib
+import os
+import random
+import re
+import stat
+import time
+
+from lib import (
+    AT_ONCE_S,
+    CORP,
+    HASTY,
+    Address,
+    Case,
+    Forwarder,
+    LOOPBACK,
+    SOA,
+    ask,
+    endpoint_conf,
+    main,
+    wait_for,
+    zones_conf,
+)
+
+ZONES = ("{name: [corp.test, hasty.test], to: seoul}",)
+WWW = ["10.20.1.1", "10.20.1.2"]
+
+# Names that can be told apart by what they say, a kilobyte each: a file of two megabytes.
+MANY = 2000
+TELLING = f"$ORIGIN telling.test.\n$TTL 3600\n@ SOA {SOA} 60\n@ NS ns-0.awsdns-00.com.\n" + "".join(
+    f'n{i} TXT "n{i}" "{"x" * 250}" "{"y" * 250}" "{"z" * 250}" "{"-" * 200}"\n' for i in range(MANY)
+)
+
+# Something of somebody's.
+FOREIGN = "127.0.0.1 localhost\n::1 localhost\n"
+
+# Kills, and what they may take: a busy machine under a sanitizer does fewer.
+KILLS, KILLS_AT_LEAST, KILLS_S = 200, 40, 40
+
+
+def told(response):
+    """The first word of a TXT answer."""
+    return response.answer[0][0].strings[0].decode() if response.answer else None
+
+
+class Persist(Case):
+    def setUp(self):
+        super().setUp()
+        ip = LOOPBACK.ip()
+        self.at = Address(ip, LOOPBACK.port(ip), None)
+        self.path = os.path.join(self.stage.folder, "cache")
+
+    def conf(self, sim, world=None, zones=ZONES, more="", path=None, endpoint="policy: ordered"):
+        rest = f"cache: {{persist: {path or self.path}{more}}}\n"
+        return zones_conf([endpoint_conf(sim, extra=endpoint)], zones, world, rest)
+
+    def start(self, conf, **options):
+        return self.forwarder(conf, at=self.at, **options)
+
+    def end(self, program, how="stop"):
+        """Ends it, so that another one may take its place: as it should be, or by kill -9."""
+        self.stage.programs.remove(program)
+        if how == "kill":
+            program.child.kill()
+            program.child.wait()
+            return
+        self.assertEqual(program.stop(), 0, program.text())
+        self.assertNotIn("Sanitizer", program.text())
+
+    def await_log(self, program, text):
+        return wait_for(lambda: program.check_alive() or text in program.text(), what=f"`{text}`")
+
+    def test_known_names_are_answered_after_a_restart_when_no_address_answers(self):
+        sim = self.sim()
+        conf = self.conf(sim)
+        fwd = self.start(conf)
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        self.expect(ask(fwd, "app.corp.test"), ips=WWW)
+        self.expect(ask(fwd, "brief.corp.test"), ips=["10.20.1.3"])
+        self.expect(ask(fwd, "nothing.hasty.test"), "NXDOMAIN")
+        self.end(fwd)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
+        self.assertFalse(os.path.exists(self.path + ".new"))
+        sim.ctl("all", "silent")
+        sim.change_zone(0, CORP.replace("10.20.1.1", "10.20.9.9"))
+        fwd = self.start(conf)
+        # Fresh ones need nobody.
+        with self.within(AT_ONCE_S):
+            response = self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        self.assertLessEqual(response.answer[0].ttl, 60)
+        # Those that had a second to live are stale by now, and given at once when the outage is known.
+        self.await_log(fwd, "seoul is down")
+        wait_for(lambda: ask(fwd, "brief.corp.test").answer[0].ttl == 30, what="the expiry")
+        with self.within(AT_ONCE_S):
+            response = self.expect(ask(fwd, "brief.corp.test"), ips=["10.20.1.3"], ede_code=3)
+        self.assertEqual(response.answer[0].ttl, 30)
+        with self.within(AT_ONCE_S):
+            self.expect(ask(fwd, "nothing.hasty.test"), "NXDOMAIN", ede_code=19)
+        self.expect(ask(fwd, "v6.corp.test", "AAAA"), "SERVFAIL", ede_code=22)
+        self.assertEqual(sim.count("brief.corp.test"), 1)
+
+    def test_ttls_go_on_while_nobody_runs(self):
+        sim = self.sim()
+        conf = self.conf(sim)
+        fwd = self.start(conf)
+        first = ask(fwd, "www.corp.test").answer[0].ttl
+        asked = time.monotonic()
+        self.end(fwd)
+        wait_for(lambda: time.monotonic() - asked > 2.5)
+        fwd = self.start(conf)
+        response = self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        self.assertLessEqual(response.answer[0].ttl, first - 2)
+        self.assertEqual(sim.count("www.corp.test", "A"), 1)
+
+    def test_it_is_written_at_the_interval(self):
+        sim = self.sim()
+        fwd = self.start(self.conf(sim, more=", persist-interval: 1s"))
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        wait_for(lambda: os.path.exists(self.path), what="the file")
+        self.end(fwd, "kill")
+        self.end(sim)
+        fwd = self.start(self.conf(sim))
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+
+    def test_it_is_written_when_an_endpoint_goes_down(self):
+        sim = self.sim()
+        fwd = self.start(self.conf(sim))
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        sim.ctl("all", "silent")
+        with contextlib.suppress(AssertionError):
+            ask(fwd, "v6.corp.test", "AAAA")
+        self.await_log(fwd, "seoul is down")
+        wait_for(lambda: os.path.exists(self.path), what="the file")
+        self.end(fwd, "kill")
+        fwd = self.start(self.conf(sim))
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+
+    def test_what_is_routed_otherwise_is_asked_for_again(self):
+        sim, world = self.sim(), self.world()
+        fwd = self.start(self.conf(sim, world))
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        self.end(fwd)
+        fwd = self.start(self.conf(sim, world, zones=("{name: hasty.test, to: seoul}",)))
+        self.expect(ask(fwd, "www.corp.test"), ips=["192.0.2.83"])
+
+    def test_a_reload_may_change_the_path(self):
+        sim = self.sim()
+        other = self.path + ".other"
+        fwd = self.start(self.conf(sim))
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        fwd.reload(self.conf(sim, path=other))
+        wait_for(lambda: os.path.exists(other), what="the file")
+        self.assertFalse(os.path.exists(self.path))
+        # One that cannot be written is a warning, and the rest of the file is in force.
+        fwd.reload(self.conf(sim, path=self.path + "/no/folder", zones=("{name: corp.test, to: local}",)))
+        self.await_log(fwd, "could not be written")
+        self.expect(ask(fwd, "www.corp.test"), "SERVFAIL")
+
+    def test_a_path_that_cannot_be_written_ends_the_start(self):
+        sim = self.sim()
+        for path in (self.path + "/no/folder", self.stage.folder, self.stage.folder + "/", "/proc/cache"):
+            fwd = self.start(self.conf(sim, path=path), ready=False, name=f"r53fwd{len(self.stage.programs)}")
+            self.assertEqual(fwd.wait(), 1)
+            errors = [line for line in fwd.text().splitlines() if "error" in line]
+            self.assertEqual(len(errors), 1, fwd.text())
+            self.assertIn(f"the cache cannot be written to {path}", errors[0])
+
+    def test_links_and_damaged_files_are_not_read_and_links_stay(self):
+        sim = self.sim()
+        target = os.path.join(self.stage.folder, "target")
+        with open(target, "w", encoding="ascii") as file:
+            file.write(FOREIGN)
+        os.symlink(target, self.path)
+        fwd = self.start(self.conf(sim))
+        self.assertIn("symbolic link", fwd.text())
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        self.end(fwd)
+        self.assertTrue(os.path.islink(self.path))
+        with open(target, encoding="ascii") as file:
+            self.assertEqual(file.read(), FOREIGN)
+        # What is there under its own name, but no cache, is replaced.
+        fwd = self.start(self.conf(sim, path=target), name="r53fwd2")
+        self.assertIn("it is no cache of r53fwd's", fwd.text())
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        self.end(fwd)
+        fwd = self.start(self.conf(sim, path=target), name="r53fwd3")
+        self.assertIn("answers were taken", fwd.text())
+        self.assertEqual(sim.count("www.corp.test", "A"), 2)
+
+    def fill(self, conf):
+        """Leaves a file with many answers."""
+        fwd = self.start(conf)
+        for i in range(MANY):
+            self.assertEqual(told(ask(fwd, f"n{i}.telling.test", "TXT")), f"n{i}")
+        self.end(fwd)
+
+    def test_whenever_it_is_killed_the_next_start_reads_a_whole_file(self):
+        sim = self.sim(zones=[TELLING], count=2)
+        conf = self.conf(sim, zones=("{name: telling.test, to: seoul}",), more=", persist-interval: 1s")
+        self.fill(conf)
+        self.end(sim)
+        dice = random.Random(53)
+        begun, kills, landed = time.monotonic(), 0, 0
+        while kills < KILLS and time.monotonic() - begun < KILLS_S:
+            fwd = Forwarder(self.stage.folder, conf, name="killed", at=self.at, ready=False)
+            try:
+                # Every second one in its first moments, when it reads; the others while they write, at their stop.
+                if kills % 2:
+                    wait_for(fwd.is_ready, what="the start")
+                    for i in dice.sample(range(MANY), 2):
+                        response = ask(fwd, f"n{i}.telling.test", "TXT", timeout=2)
+                        self.assertEqual(told(response), f"n{i}", fwd.text())
+                    fwd.child.terminate()
+                    time.sleep(dice.uniform(0, 0.012))
+                else:
+                    time.sleep(dice.uniform(0.005, 0.15))
+            finally:
+                landed += os.path.exists(self.path + ".new")
+                fwd.child.kill()
+                fwd.child.wait()
+            kills += 1
+        self.assertGreaterEqual(kills, KILLS_AT_LEAST)
+        self.assertGreater(landed, 0, "no kill came while the file was being written")
+        text = fwd.text()
+        self.assertNotIn("was not read", text)
+        self.assertNotIn("Sanitizer", text)
+        # All that were read were whole.
+        taken = [int(n) for n in re.findall(r"(\d+) answers were taken from", text)]
+        self.assertGreaterEqual(len(taken), kills // 2)
+        self.assertEqual(set(taken), {MANY})
+        fwd = self.start(conf)
+        self.assertEqual(told(ask(fwd, "n7.telling.test", "TXT")), "n7")
+
+
+if __name__ == "__main__":
+    main()
