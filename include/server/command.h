@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_COMMAND_H
+#define SERVER_COMMAND_H
+/* What may be said to a running daemon, one JSON object each way: {"command": "flush", "zone": "corp.example"} → {"forgotten": 12}.
+ * Commands are the rows of tables/control.def. What cannot be done is answered with {"error": "a sentence"}; what was done all the
+ * same, with "warnings" beside the result. Main thread only. */
+
+#include "net/control.h"
+#include "server/status.h"
+
+/* Of a number that is no count: what was meant is 2.2, not 2.2000000000000002. */
+enum { COMMAND_DIGITS = 12 };
+
+/* How a reload went. */
+struct command_reload {
+	bool loaded;
+	char *said; /* heap or NULL: errors and warnings, a line each */
+};
+
+struct command_world {
+	struct status_world status;
+	void (*reload)(void *arg, struct command_reload *result); /* the snapshot above may be gone afterwards */
+	/* No address of the pool takes questions any more: it should be judged soon. */
+	void (*drained)(void *arg, const struct pool *pool);
+	void *arg;
+};
+
+/* Carries the line out. `reply` gets its text; none without memory. */
+void command_run(const struct command_world *w, const struct control_line *line, struct control_reply *reply);
+
+#endif

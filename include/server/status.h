@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_STATUS_H
+#define SERVER_STATUS_H
+/* How the daemon is, as JSON: what `r53fwd status --json` and /status.json show. Names in it are promised to scripts; r53fwd(8) explains
+ * them. */
+
+#include "obs/metrics.h"
+#include "server/qps.h"
+#include "server/snapshot.h"
+
+struct json_t;
+
+/* So many zones are listed unless all are asked for; those that are not up come first then. */
+enum { STATUS_ZONES = 1000 };
+
+/* What it is taken from. All is lent. */
+struct status_world {
+	struct snapshot *snapshot;
+	const struct metrics *const *metrics; /* [workers] */
+	uint32_t workers;
+	const struct qps *qps;
+	uint64_t now_us, started_us;
+	const char *zones_path;
+	int64_t loaded_at; /* seconds of the wall clock */
+	uint64_t reloads_ok, reloads_failed;
+};
+
+/* An object; the caller gives it back. NULL without memory. */
+NODISCARD struct json_t *status_make(const struct status_world *w, bool all_zones);
+
+/* How a pool is as a whole. */
+enum status_pool { STATUS_UP, STATUS_DEGRADED, STATUS_DOWN };
+enum status_pool status_pool(const struct pool *p);
+
+/* What an address has done wrong, as the end of a sentence; never NULL. */
+const char *status_cause(const struct health_report *r);
+
+/* The sum over all workers. */
+uint64_t status_metric(const struct status_world *w, enum metric which);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/command.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/log.h"
+#include "wire/text.h"
+
+/* What a command is given: the object, and the line's sender for the log. */
+struct call {
+	const struct command_world *world;
+	json_t *object;
+	unsigned uid, pid;
+};
+
+enum { SHOWN_MAX = 64 };
+
+/* Words of the other side as we give them back: short, and ASCII, whatever they were cut at. */
+static const char *shown(const char *from, char out[SHOWN_MAX])
+{
+	size_t len = 0;
+
+	for (; from[len] != '\0' && len < SHOWN_MAX - 1; len++)
+		out[len] = from[len] >= ' ' && from[len] <= '~' ? from[len] : '?';
+	out[len] = '\0';
+	return out;
+}
+
+static json_t *refuse(const char *format, ...) PRINTF_LIKE(1, 2);
+
+static json_t *refuse(const char *format, ...)
+{
+	json_t *answer = json_object();
+	va_list arguments;
+
+	va_start(arguments, format);
+	json_object_set_new(answer, "error", json_vsprintf(format, arguments));
+	va_end(arguments);
+	return answer;
+}
+
+static const char *text_of(const struct call *c, const char *key)
+{
+	return json_string_value(json_object_get(c->object, key));
+}
+
+/* ---- commands ---- */
+
+static json_t *status(const struct call *c)
+{
+	const char *zones = text_of(c, "zones");
+
+	return status_make(&c->world->status, zones != NULL && strcmp(zones, "all") == 0);
+}
+
+static json_t *alive(const struct call *c)
+{
+	json_t *answer = json_object();
+
+	(void)c;
+	json_object_set_new(answer, "alive", json_true());
+	return answer;
+}
+
+/* Diagnostics may quote what the environment holds, which need not be UTF-8. */
+static json_t *lines(char *said)
+{
+	json_t *as_it_is = json_string(said != NULL ? said : "");
+
+	for (char *at = said; as_it_is == NULL && *at != '\0'; at++)
+		*at = (*at & 0x80) != 0 ? '?' : *at;
+	return as_it_is != NULL ? as_it_is : json_string(said);
+}
+
+static json_t *reload(const struct call *c)
+{
+	struct command_reload result = {.said = NULL};
+	const char *path = c->world->status.zones_path;
+
+	log_info("reload, asked for by uid %u (pid %u)", c->uid, c->pid);
+	c->world->reload(c->world->arg, &result);
+	json_t *answer = result.loaded ? json_object() : refuse("%s was not loaded; everything stays as it was", path);
+	json_object_set_new(answer, "loaded", json_boolean(result.loaded));
+	json_object_set_new(answer, "diagnostics", lines(result.said));
+	free(result.said);
+	return answer;
+}
+
+/* Reads a name into `out`; text: what it is shown as. */
+static bool read_name(const char *from, struct name *out, char text[TEXT_NAME_MAX])
+{
+	if (text_read_name(out, from) != 0)
+		return false;
+	text_name(out, text);
+	return true;
+}
+
+static json_t *flush(const struct call *c)
+{
+	const char *name = text_of(c, "name"), *zone = text_of(c, "zone");
+	bool all = json_is_true(json_object_get(c->object, "all"));
+	struct cache *cache = c->world->status.snapshot->cache;
+	char what[TEXT_NAME_MAX] = "everything", given[SHOWN_MAX];
+	json_t *answer = json_object();
+	uint64_t forgotten = 0;
+	struct name n;
+
+	if ((name != NULL) + (zone != NULL) + all != 1) {
+		json_decref(answer);
+		return refuse("flush wants one of a name, a zone, or all");
+	}
+	if (!all && !read_name(name != NULL ? name : zone, &n, what)) {
+		json_decref(answer);
+		return refuse("`%s` is no name", shown(name != NULL ? name : zone, given));
+	}
+	if (all)
+		forgotten = cache_flush_all(cache);
+	else
+		forgotten = name != NULL ? cache_flush_name(cache, &n) : cache_flush_zone(cache, &n);
+	log_info("flushed %s%s: %llu forgotten, asked for by uid %u (pid %u)", what, zone != NULL ? " and what is below" : "",
+		 (unsigned long long)forgotten, c->uid, c->pid);
+	json_object_set_new(answer, "forgotten", json_integer((json_int_t)forgotten));
+	return answer;
+}
+
+/* ---- drain and undrain ---- */
+
+static bool is_meant(const struct upstream *u, const struct addr *a)
+{
+	return addr_port(a) == 0 ? addr_equal_ip(&u->addr, a) : addr_equal(&u->addr, a);
+}
+
+static bool takes_questions(const struct pool *p)
+{
+	for (int i = 0; i < p->count; i++)
+		if (!atomic_load(&p->places[i].upstream->drained))
+			return true;
+	return false;
+}
+
+/* Sets the flag at each place of `p` that is meant. Returns how many there are. */
+static unsigned set_drained(const struct pool *p, const struct addr *a, bool drained)
+{
+	unsigned meant = 0;
+
+	for (int i = 0; i < p->count; i++)
+		if (is_meant(p->places[i].upstream, a)) {
+			atomic_store(&p->places[i].upstream->drained, drained);
+			meant++;
+		}
+	return meant;
+}
+
+/* An endpoint that is out of addresses serves what is known, and SERVFAIL: carried out, but not in silence. */
+static void warn_drained(const struct call *c, const struct pool *p, json_t *warnings)
+{
+	log_warn("no address of %s takes questions any more: all are drained", p->name);
+	json_array_append_new(warnings, json_sprintf("no address of %s takes questions any more: all are drained", p->name));
+	c->world->drained(c->world->arg, p);
+}
+
+static json_t *change_drain(const struct call *c, bool drained)
+{
+	const struct snapshot *s = c->world->status.snapshot;
+	const char *verb = drained ? "drained" : "undrained", *from = text_of(c, "address");
+	unsigned places = 0;
+	struct addr a;
+
+	/* Port 0: none was given. */
+	if (from == NULL || addr_parse(&a, from, 0) != 0)
+		return refuse("%s wants an address (IP, IP:PORT or [IP6]:PORT)", drained ? "drain" : "undrain");
+	json_t *answer = json_object(), *endpoints = json_array(), *warnings = json_array();
+	for (size_t i = 0; i < s->pool_count; i++) {
+		bool took = takes_questions(&s->pools[i]);
+		unsigned meant = set_drained(&s->pools[i], &a, drained);
+		if (meant == 0)
+			continue;
+		places += meant;
+		log_info("%s of %s is %s, asked for by uid %u (pid %u)", from, s->pools[i].name, verb, c->uid, c->pid);
+		json_array_append_new(endpoints, json_string(s->pools[i].name));
+		if (took && !takes_questions(&s->pools[i]))
+			warn_drained(c, &s->pools[i], warnings);
+	}
+	json_object_set_new(answer, verb, json_integer(places));
+	json_object_set_new(answer, "endpoints", endpoints);
+	if (json_array_size(warnings) > 0)
+		json_object_set(answer, "warnings", warnings);
+	json_decref(warnings);
+	if (places > 0)
+		return answer;
+	json_decref(answer);
+	return refuse("no endpoint has the address %s", from);
+}
+
+static json_t *drain(const struct call *c)
+{
+	return change_drain(c, true);
+}
+
+static json_t *undrain(const struct call *c)
+{
+	return change_drain(c, false);
+}
+
+/* ---- the table ---- */
+
+static const struct {
+	const char *name, *keys;
+	json_t *(*run)(const struct call *c);
+} rows[] = {
+#define CONTROL(unit, name, keys, help) {name, keys, unit},
+#include "tables/control.def"
+#undef CONTROL
+};
+
+static bool is_word_of(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = words; (at = strstr(at, word)) != NULL && len > 0; at += len)
+		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+/* A key that nobody knows is refused: `{"command": "flush", "zome": "x"}` must not mean something else than was meant. */
+static const char *unknown_key(json_t *object, const char *keys)
+{
+	void *at = json_object_iter(object);
+
+	for (; at != NULL; at = json_object_iter_next(object, at)) {
+		const char *key = json_object_iter_key(at);
+		if (strcmp(key, "command") != 0 && !is_word_of(keys, key))
+			return key;
+	}
+	return NULL;
+}
+
+static json_t *dispatch(const struct call *c)
+{
+	const char *name = text_of(c, "command");
+	char given[SHOWN_MAX];
+
+	if (name == NULL)
+		return refuse("a command is a JSON object with the key `command`");
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (strcmp(rows[i].name, name) != 0)
+			continue;
+		const char *unknown = unknown_key(c->object, rows[i].keys);
+		return unknown != NULL ? refuse("%s does not know `%s`", name, shown(unknown, given)) : rows[i].run(c);
+	}
+	return refuse("there is no command `%s`", shown(name, given));
+}
+
+void command_run(const struct command_world *w, const struct control_line *line, struct control_reply *reply)
+{
+	json_error_t error;
+	json_t *object = json_loadb(line->text, line->len, JSON_REJECT_DUPLICATES, &error);
+	struct call c = {.world = w, .object = object, .uid = (unsigned)line->uid, .pid = (unsigned)line->pid};
+	json_t *answer = dispatch(&c);
+
+	/* In ASCII: a name's control characters reach nobody's terminal as such. */
+	reply->text = answer != NULL ? json_dumps(answer, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(COMMAND_DIGITS)) : NULL;
+	reply->len = reply->text != NULL ? strlen(reply->text) : 0;
+	json_decref(answer);
+	json_decref(object);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SERVER_COMMANDED_H
+#define TESTS_SERVER_COMMANDED_H
+/* Commands given to a world on a virtual clock: what the console does in the daemon. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "server/command.h"
+#include "world.h"
+
+/* Where the clock behind world_now_us begins. */
+enum { COMMANDED_BEGIN_US = 1000000000 };
+
+struct commanded {
+	struct world *world;
+	struct qps *qps;
+	const struct metrics *metrics[1];
+	const char *drained_name; /* of the pool that command_world.drained was told last */
+	bool reload_works;
+	const char *reload_says;
+	unsigned reloads;
+};
+
+static inline void on_reload(void *arg, struct command_reload *result)
+{
+	struct commanded *c = arg;
+
+	c->reloads++;
+	result->loaded = c->reload_works;
+	result->said = c->reload_says != NULL ? strdup(c->reload_says) : NULL;
+}
+
+static inline void on_drained(void *arg, const struct pool *pool)
+{
+	((struct commanded *)arg)->drained_name = pool->name;
+}
+
+static inline struct status_world look(struct commanded *c)
+{
+	c->metrics[0] = world_metrics(c->world);
+	return (struct status_world){
+		.snapshot = world_snapshot(c->world),
+		.metrics = c->metrics,
+		.workers = 1,
+		.qps = c->qps,
+		.now_us = COMMANDED_BEGIN_US + world_now_us(c->world),
+		.started_us = COMMANDED_BEGIN_US,
+		.zones_path = "zones.conf",
+		.loaded_at = 1764000000,
+		.reloads_ok = 3,
+		.reloads_failed = 1,
+	};
+}
+
+/* The reply to a line, read. The caller gives it back. */
+static inline json_t *tell_octets(struct commanded *c, const char *text, size_t len)
+{
+	const struct command_world w = {.status = look(c), .reload = on_reload, .drained = on_drained, .arg = c};
+	const struct control_line line = {.text = text, .len = len, .uid = 7, .pid = 8};
+	struct control_reply reply = {.text = NULL};
+
+	command_run(&w, &line, &reply);
+	assert_non_null(reply.text);
+	assert_int_equal(strlen(reply.text), reply.len);
+	for (const char *at = reply.text; *at != '\0'; at++)
+		assert_in_range((unsigned char)*at, ' ', '~'); /* one line, of ASCII */
+	json_t *answer = json_loadb(reply.text, reply.len, 0, NULL);
+	assert_true(json_is_object(answer));
+	control_reply_deinit(&reply);
+	return answer;
+}
+
+static inline json_t *tell(struct commanded *c, const char *text)
+{
+	return tell_octets(c, text, strlen(text));
+}
+
+/* The reply is this error and, with it, nothing else. */
+static inline void expect_error(struct commanded *c, const char *text, const char *error)
+{
+	json_t *answer = tell(c, text);
+
+	assert_string_equal(json_string_value(json_object_get(answer, "error")), error);
+	assert_int_equal(json_object_size(answer), 1);
+	json_decref(answer);
+}
+
+static inline void commanded_start(struct commanded *c, const char *conf)
+{
+	memset(c, 0, sizeof(*c));
+	c->world = world_new(conf);
+	c->qps = qps_new();
+	world_trace_off(c->world);
+}
+
+static inline void commanded_stop(struct commanded *c)
+{
+	qps_free(c->qps);
+	world_free(c->world);
+}
+
+#endif
