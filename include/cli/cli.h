@@ -5,21 +5,29 @@
 
 #include "base/addr.h"
 
-enum { CLI_MAX_LISTEN = 64, CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+/* Exit statuses. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DOWN = 3 };
+
+enum { CLI_MAX_LISTEN = 64 };
 
 #define CLI_DEFAULT_ZONES "/etc/r53fwd/zones.conf"
 
 struct cli {
+	const char *command; /* as it was written; NULL: serve */
 	const char *zones_path;
+	bool zones_given;    /* else the path is the default one */
 	struct addr listen[CLI_MAX_LISTEN];
 	size_t listen_count;
-	uint32_t workers; /* 0: as zones.conf says */
-	int log_level;    /* -1: as zones.conf says */
-	char **operands;  /* lent: what is left of argv */
+	uint32_t workers;    /* 0: as zones.conf says */
+	int log_level;       /* -1: as zones.conf says */
+	const char *control; /* NULL: as zones.conf says */
+	const char *zone;    /* NULL: not given */
+	bool json, watch, alive, all;
+	char **operands;     /* lent: what is left of argv */
 	int operand_count;
 };
 
-#define COMMAND(name, unit, operands, help) int cmd_##unit(const struct cli *c);
+#define COMMAND(name, unit, operands, options, help) int cmd_##unit(const struct cli *c);
 #include "tables/commands.def"
 #undef COMMAND
 

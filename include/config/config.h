@@ -119,6 +119,23 @@ struct config_endpoint {
 
 enum config_zone_source { ZONE_NAME, ZONE_VPC_ENDPOINTS, ZONE_REVERSE };
 
+/* What is done with an answer whose addresses are not as expected: nothing, a warning, or it is kept from clients. */
+enum config_guard { GUARD_OFF, GUARD_WARN, GUARD_ENFORCE };
+
+/* Which addresses a zone's answers may hold; core/guard.h says what that means. */
+struct config_expect {
+	bool is_private;       /* else the networks */
+	struct cidr *networks; /* heap */
+	size_t count;
+	struct config_expect *next; /* in config->expects */
+};
+
+/* A name that is kept resolved though nobody asks. */
+struct config_warm {
+	struct name name;
+	unsigned line, column;
+};
+
 /* One zone, after `name: [..]`, `vpc-endpoints` and `reverse` were expanded: its name and everything below it. */
 struct config_zone {
 	struct name name;
@@ -126,6 +143,9 @@ struct config_zone {
 	char *source_text;            /* heap: "vpc-endpoints ap-northeast-2 ssm", "reverse 10.20.0.0/14"; NULL for ZONE_NAME */
 	uint16_t to[CONFIG_MAX_TO];   /* indices into endpoints, in order; 0 is local */
 	uint8_t to_count;
+	uint8_t guard;                /* enum config_guard; GUARD_OFF when nothing is expected */
+	bool association;             /* check at its inbound endpoints that it is private there; never for reverse zones and the root */
+	const struct config_expect *expect; /* shared; NULL: anything */
 	unsigned line, column;        /* of the name, service or prefix that it comes from */
 };
 
@@ -143,7 +163,11 @@ struct config {
 	size_t endpoint_count;
 	struct config_zone *zones; /* heap; in the order of the file */
 	size_t zone_count;
+	struct config_expect *expects; /* what zones share; but `private`, which is nobody's */
+	struct config_warm *keep_warm; /* heap; in the order of the file */
+	size_t keep_warm_count;
 	bool local_from_resolv; /* no `local-upstreams:` in the file */
+	bool control_default;   /* nobody wrote `control:`: then it may be missing */
 };
 
 /* Reads and checks `path`. Returns a config that config_free frees, or NULL when there was any error; warnings and errors are
@@ -158,11 +182,18 @@ NODISCARD struct config *config_load_listening(const char *path, const struct ad
 NODISCARD struct config *config_load_text(const char *text, size_t len, struct diagnostics *d);
 void config_free(struct config *c);
 
+/* `control:` of a file that may be wrong in all else, or its default: whoever asks a running daemon for its state must not have to mend
+ * the file first. Heap. */
+NODISCARD char *config_read_control(const char *path);
+
 /* What the rows say, for `r53fwd --print example|man|schema`: a commented zones.conf with every default, the options' section of
  * zones.conf(5) in mdoc, and a JSON Schema for editors. */
 void config_print_example(FILE *out);
 void config_print_man(FILE *out);
 void config_print_schema(FILE *out);
+
+/* A zone's `expect` as zones.conf spells it: `private`, or a list of networks. */
+void config_print_expect(const struct config_expect *e, FILE *out);
 
 /* Every option with its value in force, in zones.conf's own syntax: what `check` prints after the routing table. */
 void config_print_effective(const struct config *c, FILE *out);

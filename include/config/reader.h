@@ -49,6 +49,9 @@ const struct yaml *reader_expect_list(struct reading *r, const struct yaml *key,
 /* The text of a member of a list, or NULL (reported). `expected` as above. */
 const char *reader_member(struct reading *r, const struct yaml *member, const char *expected);
 
+/* A member of a list that is a network or a bare address. False when it is none, or has host bits set (reported, with the hint). */
+bool reader_network(struct reading *r, const struct yaml *member, struct cidr *network);
+
 /* "`text`", "a list", "a map", "nothing": the end of "must be …, not …". Bounded: long texts are cut. */
 enum { READER_SHOWN_MAX = 96 };
 const char *reader_shown(const struct yaml *item, char out[READER_SHOWN_MAX]);

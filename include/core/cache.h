@@ -91,6 +91,9 @@ NODISCARD enum cache_result cache_get(struct cache *c, const struct cache_key *k
 NODISCARD enum cache_result cache_peek(struct cache *c, const struct cache_key *key, const struct cache_rules *rules, uint32_t now_s,
 				       struct cache_hit *hit);
 
+/* Claims the refresh of what is known of `key`, as cache_get does. False when somebody has claimed it within CACHE_CLAIM_S. */
+NODISCARD bool cache_claim(struct cache *c, const struct cache_key *key, uint32_t now_s);
+
 /* Keeps an answer, in place of any older one. The TTLs in the kept body are bounded by the rules as well. Not kept: TTL 0 (after the
  * caps; min_ttl does not make it cacheable), what would not fit a quarter of a shard; the older answer then counts as expired from now
  * on. Returns true if kept. */
@@ -127,6 +130,10 @@ struct cache_entry {
 	uint32_t stored_s, expires_s;
 };
 void cache_each(struct cache *c, bool (*see)(void *arg, const struct cache_entry *entry), void *arg);
+
+/* The same for one of cache_shards() alone: between two calls no lock is held, so what was seen can go to a disk that takes its time. */
+uint32_t cache_shards(const struct cache *c);
+void cache_each_of_shard(struct cache *c, uint32_t shard, bool (*see)(void *arg, const struct cache_entry *entry), void *arg);
 
 /* Puts an entry back with its own times, which may lie before the clock's zero (modulo 2^32): for loading. TTLs are not bounded again;
  * hash is not needed. False if not kept: offsets outside the body, no lifetime, too large, or an answer stored later is there. */

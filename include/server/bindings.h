@@ -14,10 +14,13 @@ struct binding {
 	bool wanted;   /* by the configuration being prepared */
 };
 
+enum { BINDINGS_REFUSAL_MAX = 384 };
+
 struct bindings {
 	struct binding *rows; /* heap */
 	size_t count;
 	uint32_t workers;
+	char refusal[BINDINGS_REFUSAL_MAX]; /* why bindings_prepare last said no, in one sentence; empty: without memory */
 };
 
 void bindings_init(struct bindings *b, uint32_t workers);

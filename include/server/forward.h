@@ -53,6 +53,8 @@ struct forward_world {
 	void (*doubt)(void *arg, struct pool *pool);
 	/* A question of the route came back from `client`: the first news of a loop. */
 	void (*looped)(void *arg, const struct snapshot_route *route, const struct addr *client);
+	/* An answer of the pool broke the zone's `expect` with this address: the first one in a while. */
+	void (*violated)(void *arg, const struct snapshot_zone *zone, const struct pool *pool, const struct addr *seen);
 	/* The state of an address changed through a query's evidence. */
 	void (*changed)(void *arg, struct pool *pool, struct upstream *upstream, enum health_change change);
 	void *arg;

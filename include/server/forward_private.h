@@ -15,6 +15,7 @@ struct lease {
 	struct snapshot *snapshot;
 	uint32_t flights;
 	uint16_t *zone_flights; /* [zone_count]: at most half of the room for one zone */
+	_Atomic uint64_t *queries; /* [zone_count]: this thread's counters, lent by the snapshot */
 	struct lease *next;
 };
 
@@ -38,8 +39,11 @@ struct flight {
 	uint32_t tried, tried_twice; /* places of `pool` */
 	uint32_t silent, unreachable, broken; /* places, for the error's text */
 	uint32_t blamed;       /* places whose silence was counted */
+	uint32_t blocked;      /* places that answered what the zone does not expect … */
+	const struct pool *blocked_from; /* … the last pool that did; NULL: none */
+	struct addr blocked_by; /* and the address in its answer */
 	uint16_t rcodes[POOL_MAX_UPSTREAMS]; /* what broken places said */
-	uint8_t open, rcode_retries, pools_tried;
+	uint8_t open, rcode_retries;
 	int8_t last_place;
 	bool landed, answered; /* off the table; by a good answer */
 	bool doubted, above_rate, recased;
@@ -88,6 +92,7 @@ struct forward {
 	uint32_t waiting;          /* flights that have not landed */
 	struct forward_transport *transports; /* [transport_count], by upstream id; heap */
 	uint32_t transport_count;
+	bool strangers;            /* after a reload: some may be of upstreams that are gone */
 	struct transport **dirty;  /* to flush at the end of the turn; heap */
 	uint32_t dirty_count, dirty_room;
 	struct answer answer;      /* 12 KiB of scratch */
@@ -95,6 +100,9 @@ struct forward {
 	uint8_t *wide;             /* the same, for a reply that must be cut while scratch holds the answer; heap */
 	struct list table[FLIGHT_BUCKETS];
 };
+
+/* What the cache remembers of a question whose answers were kept from clients: an rcode for private use (RFC 6895 section 2.3). */
+enum { FLIGHT_BLOCKED_RCODE = 0xfff };
 
 /* ---- flight.c */
 struct flight *flight_find(struct forward *f, const struct cache_key *key);
@@ -124,6 +132,9 @@ uint64_t attempt_next_judgement_us(const struct flight *fl, uint64_t now_us);
 void attempt_cancel_all(struct forward *f, struct flight *fl);
 /* Ended to make room for another: it stays silent in the books. */
 void attempt_give_up(struct forward *f, struct attempt *a);
+/* Compares the answer in f->answer with what the zone expects; other addresses are counted and told. True if it must not be passed
+ * on. */
+bool attempt_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us);
 /* The flight has its answer: what its earlier attempts did is now evidence. */
 void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us);
 void attempt_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);
@@ -144,6 +155,10 @@ void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us);
 uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Every waiting query gets an error. */
 void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum dns_ede ede, const char *text);
+/* SERVFAIL since the zone's answers were kept from clients a moment ago. */
+void landing_blocked(struct forward *f, const struct client *c, const struct snapshot_zone *zone);
+/* "db.example.com does not expect 203.0.113.5, which came from seoul". */
+void landing_describe_blocked(const struct flight *fl, char *out, size_t size);
 /* What each address did, for an EDE: "seoul: 10.10.1.10 (az1) silent, …". */
 void landing_describe(const struct flight *fl, char *out, size_t size);
 

@@ -32,6 +32,8 @@ struct prober_world {
 	void (*closed)(void *arg, struct pool *pool);
 	void (*opened)(void *arg, struct pool *pool, int place);
 	void (*changed)(void *arg, struct pool *pool, struct upstream *upstream, enum health_change change);
+	/* An address answered `NS zone` with this message. NULL: nobody listens. */
+	void (*heard)(void *arg, const struct pool *pool, const struct name *zone, const uint8_t *message, size_t len);
 	void *arg;
 };
 

@@ -28,6 +28,22 @@ struct snapshot_zone {
 	const struct config_zone *config; /* NULL for special zones and for what nobody routed */
 };
 
+/* What an endpoint says of a zone: the hosted zone that answers is a private one, or no longer (server/association.h). */
+enum snapshot_association { ASSOCIATION_UNKNOWN, ASSOCIATION_PRIVATE, ASSOCIATION_DETACHED };
+
+/* What is learned of a zone while it is served. Written rarely; lives on through reloads as far as the zone and its endpoints stay.
+ * Arrays are by the pool's place in the zone's route. */
+struct snapshot_learned {
+	uint64_t queries_before;                 /* under earlier snapshots */
+	_Atomic uint64_t violations;             /* answers that broke `expect` */
+	_Atomic uint32_t violated_s[CONFIG_MAX_TO]; /* when one last did; 0: never */
+	uint32_t heard_s[CONFIG_MAX_TO];         /* when `association` was last judged; 0: never. Main thread only */
+	_Atomic uint8_t association[CONFIG_MAX_TO];
+};
+
+/* An endpoint's violations are news again when it has kept to `expect` for so long. */
+enum { SNAPSHOT_VIOLATION_NEWS_S = 300 };
+
 struct snapshot {
 	_Atomic uint32_t refs;
 	struct config *config; /* shared with snapshots that differ in the local upstreams only */
@@ -35,6 +51,8 @@ struct snapshot {
 	struct route_table *table; /* values: indices into zones */
 	struct snapshot_zone *zones;
 	size_t zone_count;     /* the last one is everything that nobody routed */
+	struct snapshot_learned *learned; /* [zone_count] */
+	_Atomic uint64_t *_Atomic queries[POOL_MAX_THREADS]; /* each [zone_count], heap, of that thread alone; NULL: it has no lease */
 	struct snapshot_route *routes;
 	size_t route_count;    /* routes[0]: local */
 	struct pool *pools;
@@ -66,6 +84,21 @@ struct pool *snapshot_route_pool(const struct snapshot_route *r, uint64_t now_us
 
 /* The outage numbers of a route's pools together: when it changes, what was remembered of failures is void. */
 uint16_t snapshot_route_outage(const struct snapshot_route *r);
+
+/* `thread`'s counters of queries, one a zone; made at the first call. NULL without memory. */
+_Atomic uint64_t *snapshot_query_counters(struct snapshot *s, uint32_t thread);
+
+/* Since the zone was first routed. What is counted while workers change over from one snapshot to the next may be lost. */
+uint64_t snapshot_zone_queries(const struct snapshot *s, size_t zone);
+
+/* Detached if one of its endpoints says so. */
+enum snapshot_association snapshot_zone_association(const struct snapshot *s, size_t zone);
+
+/* The place of `pool` in a route; -1 if it is not there. */
+int snapshot_route_place(const struct snapshot_route *r, const struct pool *pool);
+
+/* An answer of `pool` broke the zone's `expect`. True if that is news. */
+bool snapshot_violation(struct snapshot *s, size_t zone, const struct pool *pool, uint32_t now_s);
 
 /* The address is one that we listen on: a datagram from there is ours, or claims to be. */
 bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a);

@@ -42,6 +42,8 @@ void worker_adopt(struct worker *w, struct snapshot *s);
 void worker_add_listener(struct worker *w, enum listen_kind kind, int fd);
 void worker_remove_listener(struct worker *w, const struct addr *addr);
 void worker_pool_closed(struct worker *w, const char *pool_name);
+/* Asks though no client does; `name` is copied. */
+void worker_refresh(struct worker *w, const struct name *name, uint16_t type);
 void worker_stop(struct worker *w);
 
 /* Waits for the thread to end. */

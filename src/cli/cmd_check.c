@@ -93,6 +93,55 @@ static void print_expansions(const struct config *c)
 		printf("\n");
 }
 
+/* Zones that expect something, each with what it expects and what becomes of other answers. */
+static void print_guards(const struct config *c, const uint32_t *order)
+{
+	static const char *const guards[] = {[GUARD_OFF] = "off", [GUARD_WARN] = "warn", [GUARD_ENFORCE] = "enforce"};
+	int names = name_column(c);
+	char text[TEXT_NAME_MAX];
+	bool any = false;
+
+	for (size_t i = 0; i < c->zone_count; i++) {
+		const struct config_zone *zone = &c->zones[order[i]];
+		if (!zone->expect)
+			continue;
+		fputs(any ? "" : "\nGuards:\n", stdout);
+		any = true;
+		printf("  %-*s  %-7s  ", names, text_name(&zone->name, text), guards[zone->guard]);
+		config_print_expect(zone->expect, stdout);
+		printf("\n");
+	}
+}
+
+/* Zones that go to an inbound endpoint and are not checked there. */
+static void print_unassociated(const struct config *c, const uint32_t *order)
+{
+	char text[TEXT_NAME_MAX];
+	bool any = false;
+
+	for (size_t i = 0; i < c->zone_count; i++) {
+		const struct config_zone *zone = &c->zones[order[i]];
+		bool inbound = false;
+		for (size_t j = 0; j < zone->to_count; j++)
+			inbound = inbound || c->endpoints[zone->to[j]].kind == ENDPOINT_INBOUND;
+		if (!inbound || zone->association || zone->source == ZONE_REVERSE || zone->name.labels == 0)
+			continue;
+		fputs(any ? "" : "\nAssociation not checked:\n", stdout);
+		any = true;
+		printf("  %s\n", text_name(&zone->name, text));
+	}
+}
+
+static void print_warm(const struct config *c)
+{
+	char text[TEXT_NAME_MAX];
+
+	if (c->keep_warm_count > 0)
+		printf("\nKept warm:\n");
+	for (size_t i = 0; i < c->keep_warm_count; i++)
+		printf("  %s  line %u\n", text_name(&c->keep_warm[i].name, text), c->keep_warm[i].line);
+}
+
 static const char *kind_name(enum config_endpoint_kind kind)
 {
 	return kind == ENDPOINT_INBOUND ? "inbound-endpoint" : "resolvers";
@@ -147,8 +196,11 @@ int cmd_check(const struct cli *cli)
 		return 1;
 	uint32_t *order = zones_by_length(c);
 	print_routes(c, order);
-	free(order);
 	print_expansions(c);
+	print_guards(c, order);
+	print_unassociated(c, order);
+	print_warm(c);
+	free(order);
 	print_endpoints(c);
 	print_local(c);
 	printf("\nOptions in force:\n");

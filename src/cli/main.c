@@ -11,22 +11,47 @@
 #include "config/config.h"
 #include "server/server.h"
 
+enum { HELP_COLUMN = 28 };
+
 static const struct command {
-	const char *name, *operands, *help;
+	const char *name, *operands, *options, *help;
 	int (*run)(const struct cli *c);
 } commands[] = {
-#define COMMAND(name, unit, operands, help) {name, operands, help, cmd_##unit},
+#define COMMAND(name, unit, operands, options, help) {name, operands, options, help, cmd_##unit},
 #include "tables/commands.def"
 #undef COMMAND
 };
 
-enum { OPTION_ZONES = 256, OPTION_LISTEN, OPTION_WORKERS, OPTION_LOG_LEVEL, OPTION_PRINT, OPTION_VERSION, OPTION_HELP };
+/* Without a command: serve. */
+static const char serve_options[] = "--listen ADDR --workers N --log-level LEVEL";
+
+enum {
+	OPTION_ZONES = 256,
+	OPTION_LISTEN,
+	OPTION_WORKERS,
+	OPTION_LOG_LEVEL,
+	OPTION_CONTROL,
+	OPTION_JSON,
+	OPTION_WATCH,
+	OPTION_ALIVE,
+	OPTION_ZONE,
+	OPTION_ALL,
+	OPTION_PRINT,
+	OPTION_VERSION,
+	OPTION_HELP,
+};
 
 static const struct option options[] = {
 	{"zones", required_argument, NULL, OPTION_ZONES},
 	{"listen", required_argument, NULL, OPTION_LISTEN},
 	{"workers", required_argument, NULL, OPTION_WORKERS},
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
+	{"control", required_argument, NULL, OPTION_CONTROL},
+	{"json", no_argument, NULL, OPTION_JSON},
+	{"watch", no_argument, NULL, OPTION_WATCH},
+	{"alive", no_argument, NULL, OPTION_ALIVE},
+	{"zone", required_argument, NULL, OPTION_ZONE},
+	{"all", no_argument, NULL, OPTION_ALL},
 	{"print", required_argument, NULL, OPTION_PRINT},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"help", no_argument, NULL, OPTION_HELP},
@@ -36,17 +61,24 @@ static const struct option options[] = {
 static void print_help(FILE *out)
 {
 	fputs("r53fwd forwards DNS queries: private zones to the addresses of Route 53 inbound endpoints, all else to local upstreams.\n\n"
-	      "  r53fwd [--zones FILE] [options]     serve, in the foreground\n",
+	      "  r53fwd [options]          serve, in the foreground\n",
 	      out);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  r53fwd %s%s%s [--zones FILE]%*s%s\n", commands[i].name,
-			*commands[i].operands == '\0' ? "" : " ", commands[i].operands,
-			(int)MAX(1, 14 - (int)strlen(commands[i].name) - (int)strlen(commands[i].operands)), "", commands[i].help);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		const struct command *c = &commands[i];
+		int used = fprintf(out, "  r53fwd %s%s%s", c->name, *c->operands != '\0' ? " " : "", c->operands);
+		fprintf(out, "%*s%s\n", MAX(1, HELP_COLUMN - used), "", c->help);
+	}
 	fputs("\n"
 	      "  --zones FILE           the configuration; default " CLI_DEFAULT_ZONES "\n"
 	      "  --listen ADDR[:PORT]   serve there instead of `listen:` in the file; may be given several times\n"
 	      "  --workers N            threads that serve, instead of `workers:`\n"
 	      "  --log-level LEVEL      error, warn, info or debug, instead of `log.level`\n"
+	      "  --control PATH         the socket of the running daemon, instead of `control:` in the file\n"
+	      "  --json                 status: as one line of JSON\n"
+	      "  --watch                status: again each second, until Ctrl-C\n"
+	      "  --alive                status: only whether the daemon serves, by the exit status\n"
+	      "  --zone ZONE            flush: the zone and all names below it\n"
+	      "  --all                  flush: everything\n"
 	      "  --print WHAT           example, man or schema: what the options of zones.conf are\n"
 	      "  --version\n"
 	      "  --help\n\n"
@@ -116,6 +148,7 @@ static int take_option(struct cli *c, int option)
 	switch (option) {
 	case OPTION_ZONES:
 		c->zones_path = optarg;
+		c->zones_given = true;
 		break;
 	case OPTION_LISTEN:
 		status = take_listen(c, optarg);
@@ -125,6 +158,24 @@ static int take_option(struct cli *c, int option)
 		break;
 	case OPTION_LOG_LEVEL:
 		status = take_log_level(c, optarg);
+		break;
+	case OPTION_CONTROL:
+		c->control = optarg;
+		break;
+	case OPTION_JSON:
+		c->json = true;
+		break;
+	case OPTION_WATCH:
+		c->watch = true;
+		break;
+	case OPTION_ALIVE:
+		c->alive = true;
+		break;
+	case OPTION_ZONE:
+		c->zone = optarg;
+		break;
+	case OPTION_ALL:
+		c->all = true;
 		break;
 	case OPTION_PRINT:
 		return print(optarg);
@@ -154,30 +205,57 @@ static int serve(const struct cli *c)
 	return server_run(&o);
 }
 
-static int run_command(const struct command *command, const struct cli *c)
+/* `--zone` is a word of "--zone ZONE --all", and not of "--zones FILE". */
+static bool takes_option(const char *accepted, const char *name)
 {
-	if (c->operand_count > 0 && *command->operands == '\0')
-		return complain("too much on the command line", c->operands[0]);
-	return command->run(c);
+	size_t len = strlen(name);
+
+	for (const char *at = accepted; (at = strstr(at, "--")) != NULL; at += 2)
+		if (strncmp(at + 2, name, len) == 0 && (at[2 + len] == ' ' || at[2 + len] == '\0'))
+			return true;
+	return false;
+}
+
+/* An option that the command does nothing with would be obeyed by nobody, in silence. Bit i of `given`: options[i]. */
+static int check_options(uint32_t given, const char *accepted)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options) - 1; i++)
+		if (given >> i & 1 && options[i].val != OPTION_ZONES && !takes_option(accepted, options[i].name))
+			return complain("this command does not take the option", options[i].name);
+	return CLI_OK;
+}
+
+static int run_command(struct cli *c, uint32_t given)
+{
+	c->command = *c->operands++;
+	c->operand_count--;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(c->command, commands[i].name) != 0)
+			continue;
+		if (c->operand_count > (*commands[i].operands != '\0'))
+			return complain("too much on the command line", c->operands[c->operand_count - 1]);
+		int status = check_options(given, commands[i].options);
+		return status != CLI_OK ? status : commands[i].run(c);
+	}
+	return complain("no such command", c->command);
 }
 
 int main(int argc, char **argv)
 {
 	struct cli c = {.zones_path = CLI_DEFAULT_ZONES, .log_level = -1};
+	uint32_t given = 0;
+	int index = 0;
 
-	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "", options, &index)) != -1;) {
 		int status = take_option(&c, option);
 		if (status >= 0)
 			return status;
+		given |= 1u << index;
 	}
 	c.operands = argv + optind;
 	c.operand_count = argc - optind;
-	if (c.operand_count == 0)
-		return serve(&c);
-	const char *name = *c.operands++;
-	c.operand_count--;
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(name, commands[i].name) == 0)
-			return run_command(&commands[i], &c);
-	return complain("no such command", name);
+	if (c.operand_count > 0)
+		return run_command(&c, given);
+	int status = check_options(given, serve_options);
+	return status != CLI_OK ? status : serve(&c);
 }

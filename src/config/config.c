@@ -14,6 +14,9 @@
 /* More addresses to listen at than this are a slip; each costs two sockets in every worker. */
 enum { MAX_LISTEN = 64, MAX_ALLOW_FROM = 65535 };
 
+/* What a sockaddr_un holds, without the zero. */
+enum { MAX_CONTROL_PATH = 107 };
+
 static const char *const default_listen[] = {"127.0.0.1:53", "[::1]:53"};
 
 /* Loopback, RFC 1918, RFC 6598, and their like in IPv6 (RFC 4193, RFC 4291): nobody from the Internet. */
@@ -110,23 +113,6 @@ static void read_listen(struct reading *r, const struct yaml *key, void *into)
 	c->listen_default = false;
 }
 
-static bool read_network(struct reading *r, const struct yaml *member, struct cidr *network)
-{
-	static const char expected[] = "a network (IP/BITS) or an IP address";
-	const char *text = reader_member(r, member, expected);
-	char shown[READER_SHOWN_MAX], meant[CIDR_TEXT_MAX];
-
-	if (!text)
-		return false;
-	int result = cidr_parse(network, text);
-	if (result == -EDOM)
-		reader_error(r, member, "%s has host bits set (did you mean `%s`?)", reader_shown(member, shown),
-			     cidr_format(network, meant));
-	else if (result < 0)
-		reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
-	return result == 0;
-}
-
 static void read_allow_from(struct reading *r, const struct yaml *key, void *into)
 {
 	struct config *c = into;
@@ -138,7 +124,7 @@ static void read_allow_from(struct reading *r, const struct yaml *key, void *int
 	c->allow_from = reader_allocate(list->count, sizeof(*c->allow_from));
 	c->allow_from_count = 0;
 	for (const struct yaml *member = list->first; member; member = member->next)
-		c->allow_from_count += read_network(r, member, &c->allow_from[c->allow_from_count]);
+		c->allow_from_count += reader_network(r, member, &c->allow_from[c->allow_from_count]);
 }
 
 static const struct reader no_readers[] = {{NULL, NULL}};
@@ -150,8 +136,13 @@ static void read_cache(struct reading *r, const struct yaml *key, void *into)
 {
 	struct config *c = into;
 
-	if (reader_section(r, key, &cache_shape, c) && c->cache.min_ttl_us > c->cache.max_ttl_us)
+	if (!reader_section(r, key, &cache_shape, c))
+		return;
+	if (c->cache.min_ttl_us > c->cache.max_ttl_us)
 		reader_error(r, key, "`min-ttl` is greater than `max-ttl`");
+	/* Or `off` would be a file. */
+	if (c->cache.persist && !strchr(c->cache.persist, '/'))
+		reader_error(r, key, "`persist` must be a path, such as /var/lib/r53fwd/cache; leave it out to keep nothing");
 }
 
 static void read_tcp(struct reading *r, const struct yaml *key, void *into)
@@ -179,6 +170,15 @@ static const struct reader top_readers[] = {
 };
 static const struct reader_shape top_shape = {"the file", SECTION_top, offsetof(struct config, top), top_readers};
 
+static void check_control(struct reading *r, const struct yaml *root)
+{
+	const struct yaml *key = yaml_tree_find(root, "control");
+
+	r->config->control_default = key == NULL;
+	if (key && key->value->kind == YAML_WORD && strlen(key->value->text) > MAX_CONTROL_PATH)
+		reader_error(r, key->value, "`control` is longer than the %d octets that a socket's path may have", MAX_CONTROL_PATH);
+}
+
 static void read_root(struct reading *r, const struct yaml *root)
 {
 	if (!root || root->kind == YAML_NOTHING) {
@@ -187,6 +187,7 @@ static void read_root(struct reading *r, const struct yaml *root)
 	}
 	if (!reader_map(r, root, "the file", &top_shape, r->config))
 		return;
+	check_control(r, root);
 	if (!yaml_tree_find(root, "zones"))
 		diagnostics_add(r->d, DIAGNOSTIC_ERROR, 0, 0, "`zones` is missing; it may be an empty list: zones: []");
 	/* Wrong zones go nowhere: then an endpoint is not unused. */
@@ -267,4 +268,26 @@ struct config *config_load_listening(const char *path, const struct addr *listen
 struct config *config_load(const char *path, struct diagnostics *d)
 {
 	return config_load_listening(path, NULL, 0, d);
+}
+
+char *config_read_control(const char *path)
+{
+	const char *control = option_find(SECTION_top, "control")->standard;
+	struct yaml_tree *tree = NULL;
+	struct diagnostics d;
+	char *text;
+
+	diagnostics_init(&d);
+	ssize_t len = read_file(path, &text);
+	if (len >= 0 && len <= YAML_MAX_BYTES)
+		tree = yaml_tree_read(text, (size_t)len, &d);
+	const struct yaml *root = tree ? yaml_tree_root(tree) : NULL;
+	const struct yaml *key = root && root->kind == YAML_MAP ? yaml_tree_find(root, "control") : NULL;
+	if (key && key->value->kind == YAML_WORD && key->value->text[0] != '\0')
+		control = key->value->text;
+	char *copy = reader_copy(control);
+	yaml_tree_free(tree);
+	free(text);
+	diagnostics_deinit(&d);
+	return copy;
 }

@@ -20,6 +20,26 @@ static void print_rows(enum option_section section, const void *fields, const ch
 	}
 }
 
+static void print_networks(const struct cidr *networks, size_t count, FILE *out)
+{
+	char text[CIDR_TEXT_MAX];
+
+	fputc('[', out);
+	for (size_t i = 0; i < count; i++) {
+		fputs(i > 0 ? ", " : "", out);
+		option_print_word(cidr_format(&networks[i], text), out);
+	}
+	fputc(']', out);
+}
+
+void config_print_expect(const struct config_expect *e, FILE *out)
+{
+	if (e->is_private)
+		fputs("private", out);
+	else
+		print_networks(e->networks, e->count, out);
+}
+
 static void print_listen(const struct config *c, FILE *out)
 {
 	char text[ADDR_TEXT_MAX];
@@ -34,14 +54,9 @@ static void print_listen(const struct config *c, FILE *out)
 
 static void print_allow_from(const struct config *c, FILE *out)
 {
-	char text[CIDR_TEXT_MAX];
-
-	fputs("allow-from: [", out);
-	for (size_t i = 0; i < c->allow_from_count; i++) {
-		fputs(i > 0 ? ", " : "", out);
-		option_print_word(cidr_format(&c->allow_from[i], text), out);
-	}
-	fputs("]\n", out);
+	fputs("allow-from: ", out);
+	print_networks(c->allow_from, c->allow_from_count, out);
+	fputc('\n', out);
 }
 
 static void print_address(const struct config_address *a, FILE *out)
@@ -172,11 +187,16 @@ void config_print_example(FILE *out)
 	      "  - {name: corp.example.internal, to: seoul}\n"
 	      "  # tokyo only while seoul is wholly down\n"
 	      "  - {name: [a.internal, b.internal], to: [seoul, tokyo]}\n"
-	      "  - {vpc-endpoints: {region: ap-northeast-2, services: [ssm, ssmmessages, ec2messages, s3, ecr]}, to: seoul}\n"
+	      "  # these expect private addresses and warn of others, as they are; their names are kept resolved\n"
+	      "  - {vpc-endpoints: {region: ap-northeast-2, services: [ssm, ssmmessages, ec2messages, s3, ecr]}, to: seoul,\n"
+	      "     keep-warm: true}\n"
 	      "  - {reverse: 10.20.0.0/14, to: seoul}\n"
 	      "  - {name: corp.local, to: ad}\n"
 	      "  # an exception below a forwarded zone\n"
 	      "  - {name: legacy.corp.example.internal, to: local}\n"
+	      "  # an answer with other addresses is not passed on; that the zone is private there is checked anyway\n"
+	      "  - {name: db.example.com, to: seoul, expect: [10.20.0.0/14], guard: enforce, association: on,\n"
+	      "     keep-warm: [main.db.example.com]}\n"
 	      "\n# for all other names; by default the nameservers of the host's resolv.conf\n"
 	      "# local-upstreams: [192.168.0.2, 192.168.0.3]\n"
 	      "\ncache:\n",

@@ -115,7 +115,15 @@ static const char zone_definition[] =
 	"\"items\": {\"anyOf\": [{\"$ref\": \"#/definitions/service\"}, {\"$ref\": \"#/definitions/variable\"}]}}}},\n"
 	"    \"reverse\": {\"description\": \"a network\", \"$ref\": \"#/definitions/word\"},\n"
 	"    \"to\": {\"description\": \"endpoints in order, or local\", \"anyOf\": [{\"$ref\": \"#/definitions/word\"}, "
-	"{\"$ref\": \"#/definitions/words\"}]}},\n"
+	"{\"$ref\": \"#/definitions/words\"}]},\n"
+	"    \"expect\": {\"description\": \"addresses that answers may hold: private, or networks\", \"anyOf\": [{\"enum\": "
+	"[\"private\"]}, {\"$ref\": \"#/definitions/words\"}, {\"$ref\": \"#/definitions/variable\"}]},\n"
+	"    \"guard\": {\"description\": \"what becomes of answers with others\", \"anyOf\": [{\"enum\": [\"off\", \"warn\", "
+	"\"enforce\", \"no\", false]}, {\"$ref\": \"#/definitions/variable\"}]},\n"
+	"    \"association\": {\"description\": \"check that the zone is private at its inbound endpoints\", \"anyOf\": ["
+	"{\"$ref\": \"#/definitions/switch\"}, {\"$ref\": \"#/definitions/variable\"}]},\n"
+	"    \"keep-warm\": {\"description\": \"names kept resolved, or true with vpc-endpoints\", \"anyOf\": ["
+	"{\"$ref\": \"#/definitions/switch\"}, {\"$ref\": \"#/definitions/words\"}, {\"$ref\": \"#/definitions/variable\"}]}},\n"
 	"    \"oneOf\": [{\"required\": [\"name\"]}, {\"required\": [\"vpc-endpoints\"]}, {\"required\": [\"reverse\"]}]}\n";
 
 static const char top_properties[] = "\"listen\": {\"description\": \"where to answer\", \"$ref\": \"#/definitions/words\"},\n    "
@@ -133,6 +141,7 @@ void config_print_schema(FILE *out)
 	fputs("{\"$schema\": \"http://json-schema.org/draft-07/schema#\", \"title\": \"zones.conf of r53fwd\",\n"
 	      " \"definitions\": {\n"
 	      "  \"variable\": {\"type\": \"string\", \"pattern\": \"[$][{]\"},\n"
+	      "  \"switch\": {\"enum\": [\"on\", \"off\", \"yes\", \"no\", true, false]},\n"
 	      "  \"word\": {\"type\": [\"string\", \"number\", \"boolean\"]},\n"
 	      "  \"words\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/definitions/word\"}},\n",
 	      out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/reader.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,23 @@ const char *reader_member(struct reading *r, const struct yaml *member, const ch
 	if (member->kind != YAML_REFUSED)
 		reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
 	return NULL;
+}
+
+bool reader_network(struct reading *r, const struct yaml *member, struct cidr *network)
+{
+	static const char expected[] = "a network (IP/BITS) or an IP address";
+	const char *text = reader_member(r, member, expected);
+	char shown[READER_SHOWN_MAX], meant[CIDR_TEXT_MAX];
+
+	if (!text)
+		return false;
+	int result = cidr_parse(network, text);
+	if (result == -EDOM)
+		reader_error(r, member, "%s has host bits set (did you mean `%s`?)", reader_shown(member, shown),
+			     cidr_format(network, meant));
+	else if (result < 0)
+		reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
+	return result == 0;
 }
 
 static const struct reader *find_reader(const struct reader_shape *shape, const char *key)

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "config/endpoints.h"
+#include "config/expect.h"
 #include "config/reverse.h"
 #include "config/services.h"
 #include "config/suggest.h"
+#include "config/warm.h"
 #include "wire/text.h"
 
 /* A file within its bounds can stand for more than anyone means: 30,000 reverse prefixes are 4,000,000 zones. */
@@ -21,6 +23,8 @@ enum { SOURCE_MAX = 160, ORIGIN_MAX = SOURCE_MAX + 3 };
 /* An entry whose keys have been seen. */
 struct entry {
 	const struct yaml *name, *vpc_endpoints, *reverse; /* keys; NULL when not there */
+	const struct yaml *keep_warm;
+	struct expect_keys held_to;
 	struct config_zone route;			   /* what its zones have in common */
 };
 
@@ -69,6 +73,7 @@ static void add_zone(struct reading *r, const struct entry *entry, const struct 
 	struct config_zone *zone = &c->zones[c->zone_count++];
 	*zone = entry->route;
 	zone->name = *name;
+	zone->association = zone->association && name->labels > 0;
 	zone->line = at->line;
 	zone->column = at->column;
 	zone->source_text = source_text ? reader_copy(source_text) : NULL;
@@ -99,7 +104,6 @@ static void read_names(struct reading *r, struct entry *entry)
 {
 	const struct yaml *value = entry->name->value;
 
-	entry->route.source = ZONE_NAME;
 	if (value->kind != YAML_LIST) {
 		read_name(r, entry, value);
 		return;
@@ -189,7 +193,6 @@ static void read_vpc_endpoints(struct reading *r, struct entry *entry)
 	struct vpc_form form = {0};
 	struct services_region region;
 
-	entry->route.source = ZONE_VPC_ENDPOINTS;
 	if (!reader_section(r, key, &vpc_shape, &form))
 		return;
 	if (!yaml_tree_find(key->value, "region"))
@@ -216,7 +219,6 @@ static void read_reverse(struct reading *r, struct entry *entry)
 	struct cidr network;
 	struct name name;
 
-	entry->route.source = ZONE_REVERSE;
 	if (!value)
 		return;
 	int result = cidr_parse(&network, value->text);
@@ -308,16 +310,50 @@ static void take_reverse(struct reading *r, const struct yaml *key, void *into)
 	((struct entry *)into)->reverse = key;
 }
 
-static const struct reader entry_readers[] = {
-	{"name", take_name}, {"vpc-endpoints", take_vpc_endpoints}, {"reverse", take_reverse}, {"to", read_to}, {NULL, NULL}};
+static void take_expect(struct reading *r, const struct yaml *key, void *into)
+{
+	(void)r;
+	((struct entry *)into)->held_to.expect = key;
+}
+
+static void take_guard(struct reading *r, const struct yaml *key, void *into)
+{
+	(void)r;
+	((struct entry *)into)->held_to.guard = key;
+}
+
+static void take_association(struct reading *r, const struct yaml *key, void *into)
+{
+	(void)r;
+	((struct entry *)into)->held_to.association = key;
+}
+
+static void take_keep_warm(struct reading *r, const struct yaml *key, void *into)
+{
+	(void)r;
+	((struct entry *)into)->keep_warm = key;
+}
+
+static const struct reader entry_readers[] = {{"name", take_name},
+					      {"vpc-endpoints", take_vpc_endpoints},
+					      {"reverse", take_reverse},
+					      {"to", read_to},
+					      {"expect", take_expect},
+					      {"guard", take_guard},
+					      {"association", take_association},
+					      {"keep-warm", take_keep_warm},
+					      {NULL, NULL}};
 static const struct reader_shape entry_shape = {"a zone", SECTIONS, 0, entry_readers};
 
 static void read_entry(struct reading *r, const struct yaml *item)
 {
 	struct entry entry = {0};
+	size_t first_zone = r->config->zone_count;
 
 	if (!reader_map(r, item, "a zone", &entry_shape, &entry))
 		return;
+	entry.route.source = entry.name ? ZONE_NAME : entry.vpc_endpoints ? ZONE_VPC_ENDPOINTS : ZONE_REVERSE;
+	expect_read(r, &entry.held_to, &entry.route);
 	int kinds = (entry.name != NULL) + (entry.vpc_endpoints != NULL) + (entry.reverse != NULL);
 	if (!yaml_tree_find(item, "to"))
 		reader_error(r, item, "this zone has no `to`");
@@ -332,6 +368,8 @@ static void read_entry(struct reading *r, const struct yaml *item)
 		read_vpc_endpoints(r, &entry);
 	else
 		read_reverse(r, &entry);
+	if (entry.keep_warm)
+		warm_read(r, entry.keep_warm, entry.route.source, first_zone);
 }
 
 /* ---- all of them ---- */
@@ -405,6 +443,7 @@ void zones_read(struct reading *r, const struct yaml *key, void *config)
 	for (const struct yaml *item = list->first; item; item = item->next)
 		read_entry(r, item);
 	refuse_duplicates(r);
+	warm_judge(r);
 }
 
 void zones_free(struct config *c)
@@ -412,6 +451,8 @@ void zones_free(struct config *c)
 	for (size_t i = 0; i < c->zone_count; i++)
 		free(c->zones[i].source_text);
 	free(c->zones);
+	expect_free(c);
+	warm_free(c);
 }
 
 /* As people read them: labels are compared as text, from the left. */

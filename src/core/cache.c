@@ -196,6 +196,15 @@ static enum cache_result judge(const struct shard_entry *e, const struct cache_r
 	return CACHE_MISS;
 }
 
+/* 16 bits of time are enough to keep two apart: taken wrongly once in 18 hours, a claim comes some seconds later. */
+static bool claim(struct shard_entry *e, uint32_t now_s)
+{
+	if ((uint16_t)(now_s - e->claim_s) < CACHE_CLAIM_S)
+		return false;
+	e->claim_s = (uint16_t)now_s;
+	return true;
+}
+
 /* Counts a hit. True if a refresh is due and nobody has claimed it: for a stale answer always, for a fresh one when it is popular and
  * near its end. */
 static bool use(struct shard_entry *e, const struct cache_rules *rules, uint32_t now_s, const struct cache_hit *hit)
@@ -211,11 +220,7 @@ static bool use(struct shard_entry *e, const struct cache_rules *rules, uint32_t
 		e->asked = (e->asked + 1u) & SHARD_ASKED_MAX;
 	if (hit->ttl_left_s > 0 && !(popular && near_end))
 		return false;
-	/* 16 bits of time are enough to keep two apart: taken wrongly once in 18 hours, a claim comes some seconds later. */
-	if ((uint16_t)(now_s - e->claim_s) < CACHE_CLAIM_S)
-		return false;
-	e->claim_s = (uint16_t)now_s;
-	return true;
+	return claim(e, now_s);
 }
 
 static void copy_body(struct shard_entry *e, const struct cache_hit *hit, uint8_t *body)
@@ -263,6 +268,17 @@ enum cache_result cache_peek(struct cache *c, const struct cache_key *key, const
 	enum cache_result result = judge(cache_shard_find(s, key), rules, now_s, hit);
 	unlock(s);
 	return result;
+}
+
+bool cache_claim(struct cache *c, const struct cache_key *key, uint32_t now_s)
+{
+	struct cache_shard *s = shard_of(c, key);
+
+	lock(s);
+	struct shard_entry *e = cache_shard_find(s, key);
+	bool claimed = !e || e->failure || claim(e, now_s);
+	unlock(s);
+	return claimed;
 }
 
 /* ---- keeping ---- */
@@ -469,8 +485,7 @@ static void unfold(const struct cache *c, struct shard_entry *e, struct cache_en
 	};
 }
 
-static bool each_of_shard(const struct cache *c, const struct cache_shard *s, bool (*see)(void *arg, const struct cache_entry *entry),
-			  void *arg)
+static bool walk(const struct cache *c, const struct cache_shard *s, bool (*see)(void *arg, const struct cache_entry *entry), void *arg)
 {
 	struct cache_entry entry;
 
@@ -490,9 +505,22 @@ void cache_each(struct cache *c, bool (*see)(void *arg, const struct cache_entry
 
 	for (uint32_t i = 0; i < c->shards && more; i++) {
 		lock(&c->shard[i]);
-		more = each_of_shard(c, &c->shard[i], see, arg);
+		more = walk(c, &c->shard[i], see, arg);
 		unlock(&c->shard[i]);
 	}
+}
+
+uint32_t cache_shards(const struct cache *c)
+{
+	return c->shards;
+}
+
+void cache_each_of_shard(struct cache *c, uint32_t shard, bool (*see)(void *arg, const struct cache_entry *entry), void *arg)
+{
+	ASSERT(shard < c->shards);
+	lock(&c->shard[shard]);
+	walk(c, &c->shard[shard], see, arg);
+	unlock(&c->shard[shard]);
 }
 
 bool cache_restore(struct cache *c, const struct cache_entry *entry)

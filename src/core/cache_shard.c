@@ -213,9 +213,8 @@ static void grow_index(struct cache_shard *s)
 static uint32_t make_index_room(struct cache_shard *s, const struct shard_time *time)
 {
 	uint32_t slots = s->mask + 1, moved = 0;
-	bool pending = s->limit != s->granules - slots;
 
-	if (s->entries >= slots / 5 * 4 || pending) {
+	if (s->entries >= slots / 5 * 4) {
 		/* From now on the ring wraps earlier; the index grows once nothing lies in its way. An entry takes at least seven
 		 * granules, so a full index of `slots` means a ring 5.6 times as long: doubled it takes a third of the slice at most. */
 		s->limit = s->granules - 2 * slots;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of an attempt: pool_pick names the place → send → answered, failed, or judged silent after HEALTH_NEVER_US. What
- * it does is evidence for the address's health, weighed in core/health.h; here it is only told apart.
- * How it can fail: the network calls it unreachable (it stays open: that can be forged; the next one starts at once), an
- * rcode or an unreadable answer (another AZ is asked at once), a cut answer (the same address over TCP), wrong letter case
- * (the same address, in lower case). */
+/* The life of an attempt: pool_pick names the place → send → answered, failed, or judged silent after HEALTH_NEVER_US. What it
+ * does is evidence for the address's health, weighed in core/health.h; here it is only told apart.
+ * How it can fail: the network calls it unreachable (it stays open: that can be forged; the next one starts at once), an rcode,
+ * an unreadable answer or one that the zone's guard does not let pass (another AZ is asked at once), a cut answer (the same
+ * address over TCP), wrong letter case (the same address, in lower case). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/guard.h"
 #include "server/forward_private.h"
 
 /* Answers in a row that were right in all but letter case, before an address is asked in lower case for good; other AZs
@@ -279,6 +280,63 @@ void attempt_cancel_all(struct forward *f, struct flight *fl)
 
 /* ---- events */
 
+/* Every address has been asked: asking them once more is for the clock, not for those who have just failed. */
+static bool all_were_asked(const struct flight *fl)
+{
+	for (int i = 0; i < fl->pool->count; i++)
+		if (!(fl->tried >> i & 1) && !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed))
+			return false;
+	return true;
+}
+
+static bool all_are_doubtful(const struct pool *p)
+{
+	for (int i = 0; i < p->count; i++)
+		if (!pool_is_doubtful(p, i))
+			return false;
+	return true;
+}
+
+static bool has_next_pool(const struct flight *fl)
+{
+	return pool_number(fl) + 1 < fl->route->count;
+}
+
+static bool has_answered_lately(const struct pool *p, uint64_t now_us)
+{
+	for (int i = 0; i < p->count; i++)
+		if (now_us < atomic_load_explicit(&p->places[i].upstream->health.last_answer_us, memory_order_relaxed) + p->probe_interval_us)
+			return true;
+	return false;
+}
+
+/* All that were asked have answered with errors. If they do so to probes, too, it is not the name; asking them is dear, so it is done
+ * when there is an endpoint to turn to, or nothing good has come for a while. */
+static bool may_be_the_pool(const struct flight *fl, uint64_t now_us)
+{
+	return fl->broken != 0 && !fl->doubted && (has_next_pool(fl) || !has_answered_lately(fl->pool, now_us));
+}
+
+/* No address of this pool is left to ask, and none is out. The next endpoint takes over if nobody answered here, or if nobody here is in
+ * favour: an error of one name is no reason, since the other endpoint may know less of it. */
+static void leave_pool(struct forward *f, struct flight *fl, uint64_t now_us)
+{
+	bool answers = fl->broken != 0 || fl->blocked_from != NULL || fl->cut != NULL;
+
+	if ((!answers || all_are_doubtful(fl->pool)) && flight_move(f, fl, now_us))
+		return;
+	if (may_be_the_pool(fl, now_us)) {
+		fl->doubted = true;
+		f->world.doubt(f->world.arg, fl->pool);
+		if (has_next_pool(fl)) {
+			fl->next_at_us = now_us + RTT_LEAST_TIMEOUT_US; /* once more, when the probes have told */
+			flight_arm(f, fl, now_us);
+			return;
+		}
+	}
+	flight_fail(f, fl, now_us);
+}
+
 /* Nothing good came of this attempt and it is over: what next? */
 static void go_on(struct forward *f, struct flight *fl, bool after_rcode, uint64_t now_us)
 {
@@ -289,12 +347,11 @@ static void go_on(struct forward *f, struct flight *fl, bool after_rcode, uint64
 		sent = attempt_next(f, fl, true, now_us);
 		if (!sent && fl->rcode_retries == 1 && list_empty(&fl->attempts))
 			sent = attempt_next(f, fl, false, now_us); /* there is but one AZ */
-	} else if (!after_rcode && fl->open < FORWARD_OPEN_ATTEMPTS) {
+	} else if (!after_rcode && fl->open < FORWARD_OPEN_ATTEMPTS && !all_were_asked(fl)) {
 		sent = attempt_next(f, fl, false, now_us);
 	}
 	if (!sent && list_empty(&fl->attempts)) {
-		if (!flight_move(f, fl, now_us))
-			flight_fail(f, fl, now_us);
+		leave_pool(f, fl, now_us);
 		return;
 	}
 	if (!sent && after_rcode)
@@ -389,11 +446,41 @@ static void keep(struct forward *f, struct flight *fl, const struct upstream *fr
 		cache_put(f->lease->snapshot->cache, &fl->key, &f->lease->snapshot->cache_rules, (uint32_t)(now_us / US_PER_S), &c);
 }
 
+bool attempt_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us)
+{
+	const struct config_zone *zone = fl->zone->config;
+	struct snapshot *s = fl->lease->snapshot;
+	struct addr seen;
+
+	if (LIKELY(zone == NULL || zone->guard == GUARD_OFF))
+		return false;
+	const struct guard_expect expect = {zone->expect->is_private, zone->expect->networks, zone->expect->count};
+	if (LIKELY(guard_accepts(&expect, &f->answer, &seen)))
+		return false;
+	metrics_add(f->world.metrics, METRIC_GUARD_VIOLATIONS, 1);
+	if (snapshot_violation(s, (size_t)(fl->zone - s->zones), p, (uint32_t)(now_us / US_PER_S)))
+		f->world.violated(f->world.arg, fl->zone, p, &seen);
+	if (zone->guard != GUARD_ENFORCE)
+		return false;
+	fl->blocked_by = seen;
+	fl->blocked_from = p;
+	return true;
+}
+
+/* Right in every way but what it says: that is no fault of the address's, so nothing of health; another AZ may know better. */
+static void take_blocked(struct forward *f, struct flight *fl, int place, uint64_t now_us)
+{
+	if (place != POOL_NONE)
+		fl->blocked |= 1u << place;
+	go_on(f, fl, true, now_us);
+}
+
 static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t now_us)
 {
 	struct flight *fl = a->flight;
 	struct upstream *u = a->upstream;
 	struct pool *p = pool_of(a);
+	int place = p == fl->pool ? a->place : POOL_NONE;
 
 	tell(f, p, u, health_answered(&u->health, now_us));
 	end(f, a);
@@ -405,6 +492,14 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		size_t trimmed = answer_trim(&f->answer, len, f->scratch);
 		if (trimmed != len && answer_read(&f->answer, f->scratch, trimmed) != ANSWER_OK)
 			ASSERT_NEVER("what answer_trim wrote must be readable");
+	}
+	if (UNLIKELY(attempt_blocks(f, fl, p, now_us))) {
+		take_blocked(f, fl, place, now_us);
+		return;
+	}
+	if (place != POOL_NONE) {
+		fl->broken &= ~(1u << place); /* it may have taken two tries */
+		fl->silent &= ~(1u << place);
 	}
 	keep(f, fl, u, now_us);
 	metrics_add(f->world.metrics, METRIC_UPSTREAM_ANSWERS, 1);
@@ -459,6 +554,17 @@ void attempt_failed(void *arg, struct transport_attempt *via, int error)
 		go_on(f, fl, false, now_us);
 }
 
+/* Asks the same address once more, otherwise; `a` stays open as well, where there is room. */
+static void ask_otherwise(struct forward *f, struct attempt *a, bool stream, uint64_t now_us)
+{
+	struct flight *fl = a->flight;
+
+	a->hinted = true;
+	if (start(f, fl, a->place, stream, false, now_us) && fl->open > FORWARD_OPEN_ATTEMPTS)
+		end(f, a);
+	flight_arm(f, fl, now_us);
+}
+
 /* The answer came in another letter case: asked again in lower case, which a forger would have to guess anew. */
 static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now_us)
 {
@@ -466,11 +572,11 @@ static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now
 
 	if (atomic_fetch_add_explicit(&a->upstream->wrong_case, 1, memory_order_relaxed) + 1 >= WRONG_CASE_LEARNED)
 		atomic_store_explicit(&a->upstream->case_off, true, memory_order_relaxed);
-	if (fl->landed || a->hinted || pool_of(a) != fl->pool)
+	a->judged = a->overdue = true; /* not silent: it stays open against forgers only */
+	/* Asked in lower case already, more of the same would bring the same. */
+	if (fl->landed || a->hinted || a->via.asked.case_bits == 0 || pool_of(a) != fl->pool)
 		return;
-	a->hinted = true;
-	start(f, fl, a->place, false, false, now_us);
-	flight_arm(f, fl, now_us);
+	ask_otherwise(f, a, false, now_us);
 }
 
 void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail)
@@ -491,15 +597,15 @@ void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 	}
 	if (fl->landed || a->hinted || pool_of(a) != fl->pool)
 		return;
-	a->hinted = true;
 	if (hint == TRANSPORT_FORGERY) {
-		start(f, fl, a->place, true, false, now_us);
-	} else {
-		fl->unreachable |= 1u << a->place;
-		if (fl->open < FORWARD_OPEN_ATTEMPTS)
-			attempt_next(f, fl, false, now_us);
-		else
-			fl->next_at_us = now_us; /* gives this one's place up */
+		ask_otherwise(f, a, true, now_us);
+		return;
 	}
+	a->hinted = true;
+	fl->unreachable |= 1u << a->place;
+	if (fl->open < FORWARD_OPEN_ATTEMPTS && !all_were_asked(fl))
+		attempt_next(f, fl, false, now_us);
+	else if (!all_were_asked(fl))
+		fl->next_at_us = now_us; /* gives this one's place up */
 	flight_arm(f, fl, now_us);
 }

@@ -2,6 +2,7 @@
 #include "server/bindings.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,7 +46,7 @@ static struct binding *find(struct bindings *b, const struct addr *a)
 	return NULL;
 }
 
-static void explain(const struct addr *a, enum listen_kind kind, int error)
+static void explain(struct bindings *b, const struct addr *a, enum listen_kind kind, int error)
 {
 	char text[ADDR_TEXT_MAX];
 	const char *hint = "";
@@ -57,7 +58,9 @@ static void explain(const struct addr *a, enum listen_kind kind, int error)
 		hint = "; a port below 1024 needs root or CAP_NET_BIND_SERVICE: start it through its unit, or choose a port such as 5353";
 	else if (error == -EADDRNOTAVAIL)
 		hint = "; no interface of this host has the address";
-	log_error("cannot listen on %s (%s): %s%s", addr_format(a, text), kind_names[kind], strerror(-error), hint);
+	snprintf(b->refusal, sizeof(b->refusal), "cannot listen on %s (%s): %s%s", addr_format(a, text), kind_names[kind],
+		 strerror(-error), hint);
+	log_error("%s", b->refusal);
 }
 
 static bool is_missing_ipv6(const struct addr *a, int error)
@@ -66,8 +69,10 @@ static bool is_missing_ipv6(const struct addr *a, int error)
 }
 
 /* All sockets of one address. 0, or the error, which was explained unless `quiet`. */
-static int bind_row(struct binding *row, uint32_t workers, bool may_miss)
+static int bind_row(struct bindings *b, struct binding *row, bool may_miss)
 {
+	uint32_t workers = b->workers;
+
 	row->fds = malloc(2 * workers * sizeof(*row->fds));
 	if (row->fds == NULL)
 		return -ENOMEM;
@@ -79,7 +84,7 @@ static int bind_row(struct binding *row, uint32_t workers, bool may_miss)
 			continue;
 		int error = row->fds[i];
 		if (!may_miss || !is_missing_ipv6(&row->addr, error))
-			explain(&row->addr, kind, error);
+			explain(b, &row->addr, kind, error);
 		close_fds(row, workers);
 		return error;
 	}
@@ -96,7 +101,7 @@ static bool add_row(struct bindings *b, const struct addr *a, bool may_miss)
 	b->rows = grown;
 	struct binding *row = &grown[b->count];
 	*row = (struct binding){.addr = *a, .wanted = true};
-	int error = bind_row(row, b->workers, may_miss);
+	int error = bind_row(b, row, may_miss);
 	if (error != 0 && may_miss && is_missing_ipv6(a, error)) {
 		log_warn("no IPv6 here: not listening on the default %s", addr_format(a, text));
 		return true;
@@ -107,6 +112,7 @@ static bool add_row(struct bindings *b, const struct addr *a, bool may_miss)
 
 bool bindings_prepare(struct bindings *b, const struct config *c)
 {
+	b->refusal[0] = '\0';
 	for (size_t i = 0; i < b->count; i++)
 		b->rows[i].wanted = false;
 	for (size_t i = 0; i < c->listen_count; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a flight: a query finds nothing fresh → attempt → answer → every waiting query is replied to → it has landed,
- * and lingers only while attempts of it are open: a late answer tells the RTT, none at all tells of health.
- * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, or all rcodes are bad: the stale
- * answer if one is known, else the rcode, else the cut answer, else SERVFAIL with the reason. A failure is remembered (RFC
- * 9520): 5 s, or 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
+/* The life of a flight: a query finds nothing fresh → attempt → answer → every waiting query is replied to → it has landed, and
+ * lingers only while attempts of it are open: a late answer tells the RTT, none at all tells of health.
+ * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, all rcodes are bad, or the zone's guard lets
+ * no answer pass: the stale answer if one is known, else the rcode, else the cut answer, else SERVFAIL with the reason. A failure
+ * is remembered (RFC 9520): 5 s, or 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +14,9 @@ enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 30, RETRY_AFTER_RCODE_S 
 /* A hedge that the budget forbids is thought of again after this. */
 enum { AGAIN_US = 10000, LEAST_NEXT_DELAY_US = 50000 };
 
-/* An attempt makes room for another after this, while FORWARD_OPEN_ATTEMPTS are out: names that are slow to resolve are given time. */
-enum { GIVE_UP_US = 2000000 };
+/* An attempt makes room for another after this, while FORWARD_OPEN_ATTEMPTS are out: names that are slow to resolve are given time. One
+ * at an address that has come into doubt does so at once when its own timeout is over, which is looked for this often. */
+enum { GIVE_UP_US = 2000000, LOOK_AGAIN_US = 100000 };
 
 static struct list *bucket(struct forward *f, uint64_t hash)
 {
@@ -31,7 +32,7 @@ struct flight *flight_find(struct forward *f, const struct cache_key *key)
 {
 	struct list *head = bucket(f, key->hash);
 
-	LIST_FOR_EACH(link, head) {
+	LIST_FOR_EACH (link, head) {
 		struct flight *fl = CONTAINER_OF(link, struct flight, chain);
 		if (same_key(&fl->key, key))
 			return fl;
@@ -53,7 +54,7 @@ struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, c
 	struct lease *lease = f->lease;
 	size_t zone_number = (size_t)(zone - lease->snapshot->zones);
 
-	if (lease->zone_flights[zone_number] >= FORWARD_FLIGHTS / 2)
+	if (lease->zone_flights[zone_number] >= FORWARD_FLIGHTS / 2 || f->waiting >= FORWARD_FLIGHTS)
 		return NULL;
 	struct flight *fl = slab_take(&f->flights);
 	if (fl == NULL)
@@ -71,7 +72,6 @@ struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, c
 	fl->deadline_us = now_us + FORWARD_DEADLINE_US;
 	fl->next_at_us = UINT64_MAX;
 	fl->last_place = POOL_NONE;
-	fl->pools_tried = 1;
 	list_init(&fl->queries);
 	list_init(&fl->attempts);
 	wheel_timer_init(&fl->timer);
@@ -128,9 +128,11 @@ bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 			next = i + 1 < fl->route->count ? fl->route->pools[i + 1] : NULL;
 	if (next == NULL || atomic_load_explicit(&next->down, memory_order_relaxed))
 		return false;
+	/* What is still out there must not take the places of the next endpoint's attempts. */
+	LIST_FOR_EACH (link, &fl->attempts)
+		attempt_give_up(f, CONTAINER_OF(link, struct attempt, link));
 	fl->pool = next;
-	fl->pools_tried++;
-	fl->tried = fl->tried_twice = fl->silent = fl->unreachable = fl->broken = fl->blamed = 0;
+	fl->tried = fl->tried_twice = fl->silent = fl->unreachable = fl->broken = fl->blamed = fl->blocked = 0;
 	fl->rcode_retries = 0;
 	fl->delay_us = 0;
 	fl->doubted = false;
@@ -140,12 +142,17 @@ bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 	return true;
 }
 
+static bool was_blocked(const struct flight *fl)
+{
+	return fl->blocked_from != NULL;
+}
+
 /* The same rcode from all who gave one, if nobody failed otherwise. */
 static uint16_t agreed_rcode(const struct flight *fl)
 {
 	int rcode = -1;
 
-	if (fl->silent != 0 || fl->unreachable != 0 || fl->broken == 0)
+	if (fl->silent != 0 || fl->unreachable != 0 || fl->broken == 0 || was_blocked(fl))
 		return DNS_SERVFAIL;
 	for (int i = 0; i < fl->pool->count; i++) {
 		if (!(fl->broken >> i & 1))
@@ -160,38 +167,60 @@ static uint16_t agreed_rcode(const struct flight *fl)
 static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcode, bool stale_known, uint64_t now_us)
 {
 	uint32_t now_s = (uint32_t)(now_us / US_PER_S);
-	uint32_t wait_s = stale_known ? RETRY_AFTER_STALE_S : fl->broken != 0 ? RETRY_AFTER_RCODE_S : RETRY_AFTER_FAILURE_S;
+	uint32_t wait_s = stale_known			       ? RETRY_AFTER_STALE_S
+			  : fl->broken != 0 || was_blocked(fl) ? RETRY_AFTER_RCODE_S
+							       : RETRY_AFTER_FAILURE_S;
 
 	if (fl->above_rate)
 		return; /* not the name's fault */
+	if (was_blocked(fl))
+		rcode = FLIGHT_BLOCKED_RCODE;
 	cache_put_failure(f->lease->snapshot->cache, &fl->key, rcode, now_s, now_s + wait_s, snapshot_route_outage(fl->route));
 }
 
 /* The answer with TC whose whole could not be had: the client may try for itself. */
 static bool land_cut(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	if (fl->cut == NULL || answer_read(&f->answer, fl->cut, fl->cut_len) != ANSWER_OK)
+	if (fl->cut == NULL || answer_read(&f->answer, fl->cut, fl->cut_len) != ANSWER_OK || attempt_blocks(f, fl, fl->pool, now_us))
 		return false;
 	landing_answer(f, fl, now_us);
 	return true;
 }
 
-void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us)
+/* Tells those who still wait why. */
+static void land_failed(struct forward *f, struct flight *fl, uint16_t rcode)
 {
 	char text[EDNS_EDE_TEXT_MAX];
 	bool network = fl->unreachable != 0 && fl->silent == 0 && fl->broken == 0;
+
+	if (was_blocked(fl)) {
+		landing_describe_blocked(fl, text, sizeof(text));
+		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_BLOCKED, text);
+		return;
+	}
+	landing_describe(fl, text, sizeof(text));
+	landing_failure(f, fl, rcode,
+			network		  ? DNS_EDE_NETWORK_ERROR
+			: fl->broken != 0 ? DNS_EDE_OTHER
+					  : DNS_EDE_NO_REACHABLE_AUTHORITY,
+			text);
+}
+
+void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us)
+{
 	uint16_t rcode = agreed_rcode(fl);
 	uint16_t clients = fl->query_count;
+	bool cut = false;
 	struct cache_hit hit;
 
 	bool stale_known = cache_peek(f->lease->snapshot->cache, &fl->key, &f->lease->snapshot->cache_rules, (uint32_t)(now_us / US_PER_S),
 				      &hit) == CACHE_STALE;
-	if (landing_stale(f, fl, now_us) > 0 && !land_cut(f, fl, now_us)) {
-		landing_describe(fl, text, sizeof(text));
-		landing_failure(f, fl, rcode, fl->broken != 0 && !network ? DNS_EDE_OTHER : network ? DNS_EDE_NETWORK_ERROR
-												   : DNS_EDE_NO_REACHABLE_AUTHORITY, text);
+	if (landing_stale(f, fl, now_us) > 0) {
+		cut = land_cut(f, fl, now_us);
+		if (!cut)
+			land_failed(f, fl, rcode);
 	}
-	if (clients > 0 || stale_known)
+	if (!cut && (clients > 0 || stale_known)) /* a cut answer is better than the memory of a failure */
 		remember_failure(f, fl, rcode, stale_known, now_us);
 	flight_land(f, fl);
 	flight_settle(f, fl, now_us);
@@ -204,7 +233,7 @@ static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
 
 	if (fl->doubted)
 		return;
-	LIST_FOR_EACH(link, &fl->attempts) {
+	LIST_FOR_EACH (link, &fl->attempts) {
 		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
 		if (fl->route->pools[a->pool_number] == fl->pool && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt))
 			silent |= 1u << a->place;
@@ -219,41 +248,64 @@ static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
 	f->world.doubt(f->world.arg, fl->pool);
 }
 
+static bool is_hopeless(const struct attempt *a, uint64_t now_us)
+{
+	return a->hinted || (health_state(&a->upstream->health) != HEALTH_UP && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt));
+}
+
+/* The open attempts stand in the order in which they were sent. */
+static struct attempt *oldest(const struct flight *fl)
+{
+	return CONTAINER_OF(fl->attempts.next, struct attempt, link);
+}
+
+/* Who makes room for another attempt; NULL: nobody yet. */
+static struct attempt *find_victim(const struct flight *fl, uint64_t now_us)
+{
+	LIST_FOR_EACH (link, &fl->attempts) {
+		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
+		if (is_hopeless(a, now_us))
+			return a;
+	}
+	return now_us >= oldest(fl)->sent_us + GIVE_UP_US ? oldest(fl) : NULL;
+}
+
+/* What follows is a retry, not a hedge: the last attempt was at an address in doubt, or its own timeout is over. */
+static bool is_retry(const struct flight *fl, uint64_t now_us)
+{
+	if (list_empty(&fl->attempts) || pool_is_doubtful(fl->pool, fl->last_place))
+		return true;
+	const struct attempt *last = CONTAINER_OF(fl->attempts.prev, struct attempt, link);
+	return now_us >= last->sent_us + rtt_timeout_us(&last->upstream->rtt);
+}
+
 /* Time for another address, if budget and bounds allow. */
 static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	struct attempt *oldest = NULL, *last = NULL;
-	bool sent = false;
+	bool full = fl->open >= FORWARD_OPEN_ATTEMPTS;
+	struct attempt *victim = full ? find_victim(fl, now_us) : NULL;
+	bool retry = is_retry(fl, now_us);
 
-	LIST_FOR_EACH(link, &fl->attempts) {
-		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
-		if (oldest == NULL || a->hinted > oldest->hinted || (a->hinted == oldest->hinted && a->sent_us < oldest->sent_us))
-			oldest = a; /* one that the network calls unreachable goes first */
-		last = last == NULL || a->sent_us > last->sent_us ? a : last;
-	}
-	bool retry = last == NULL || pool_is_doubtful(fl->pool, fl->last_place) ||
-		     now_us >= last->sent_us + rtt_timeout_us(&last->upstream->rtt);
-	if (fl->open >= FORWARD_OPEN_ATTEMPTS && !oldest->hinted && now_us < oldest->sent_us + GIVE_UP_US) {
-		fl->next_at_us = oldest->sent_us + GIVE_UP_US;
+	if (full && victim == NULL) {
+		fl->next_at_us = MIN(now_us + LOOK_AGAIN_US, oldest(fl)->sent_us + GIVE_UP_US);
 		return;
 	}
 	if (!retry && !(fl->pool->hedge_us != 0 && pool_spend_hedge(fl->pool))) {
 		fl->next_at_us = now_us + AGAIN_US;
 		return;
 	}
-	if (fl->open >= FORWARD_OPEN_ATTEMPTS)
-		attempt_give_up(f, oldest);
+	if (full)
+		attempt_give_up(f, victim);
 	uint64_t delay = fl->delay_us;
-	sent = attempt_next(f, fl, false, now_us);
-	if (sent) {
-		if (!retry)
-			upstream_count(fl->pool->places[fl->last_place].upstream, f->world.thread, UPSTREAM_HEDGES);
-		if (fl->pool->hedge_us != 0) {
-			fl->delay_us = MAX(2 * delay, LEAST_NEXT_DELAY_US);
-			fl->next_at_us = now_us + fl->delay_us;
-		}
-	} else {
+	if (!attempt_next(f, fl, false, now_us)) {
 		fl->next_at_us = UINT64_MAX; /* all were asked twice: wait for what is out */
+		return;
+	}
+	if (!retry)
+		upstream_count(fl->pool->places[fl->last_place].upstream, f->world.thread, UPSTREAM_HEDGES);
+	if (fl->pool->hedge_us != 0) {
+		fl->delay_us = MAX(2 * delay, LEAST_NEXT_DELAY_US);
+		fl->next_at_us = now_us + fl->delay_us;
 	}
 }
 

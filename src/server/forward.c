@@ -8,14 +8,16 @@
 
 /* ---- birth and death */
 
-static struct lease *take_lease(struct snapshot *s)
+static struct lease *take_lease(struct snapshot *s, uint32_t thread)
 {
 	struct lease *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		return NULL;
 	l->zone_flights = calloc(s->zone_count, sizeof(*l->zone_flights));
-	if (l->zone_flights == NULL) {
+	l->queries = snapshot_query_counters(s, thread);
+	if (l->zone_flights == NULL || l->queries == NULL) {
+		free(l->zone_flights);
 		free(l);
 		return NULL;
 	}
@@ -37,13 +39,14 @@ struct forward *forward_new(const struct forward_world *world, struct snapshot *
 	if (f == NULL)
 		return NULL;
 	f->world = *world;
-	f->lease = take_lease(snapshot);
+	f->lease = take_lease(snapshot, world->thread);
 	f->scratch = malloc(DNS_MESSAGE_MAX);
 	f->wide = malloc(DNS_MESSAGE_MAX);
 	wheel_init(&f->wheel, now_us);
-	slab_init(&f->flights, sizeof(struct flight), FORWARD_FLIGHTS);
+	/* Those that have landed linger for up to a second: they must not take the room of the unanswered. */
+	slab_init(&f->flights, sizeof(struct flight), 2 * FORWARD_FLIGHTS);
 	slab_init(&f->queries, sizeof(struct query), FORWARD_QUERIES);
-	slab_init(&f->attempts, sizeof(struct attempt), FORWARD_ATTEMPTS);
+	slab_init(&f->attempts, sizeof(struct attempt), 2 * FORWARD_ATTEMPTS);
 	for (int i = 0; i < FLIGHT_BUCKETS; i++)
 		list_init(&f->table[i]);
 	if (f->lease == NULL || f->scratch == NULL || f->wide == NULL) {
@@ -72,12 +75,12 @@ void forward_free(struct forward *f)
 			struct flight *fl = CONTAINER_OF(link, struct flight, chain);
 			landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_OTHER, "shutting down");
 			attempt_cancel_all(f, fl);
-			free(fl->cut);
 		}
 	/* What lingers after landing hangs in the wheel alone. */
 	for (struct wheel_timer *t; (t = wheel_take(&f->wheel, UINT64_MAX)) != NULL;) {
 		struct flight *fl = CONTAINER_OF(t, struct flight, timer);
 		attempt_cancel_all(f, fl);
+		free(fl->cut);
 	}
 	for (uint32_t i = 0; i < f->transport_count; i++)
 		close_transports(f, &f->transports[i]);
@@ -160,11 +163,15 @@ static void shed(struct forward *f, const struct client *c, const char *why)
 
 static void join(struct forward *f, struct flight *fl, const struct client *c)
 {
+	bool nobody_waited = list_empty(&fl->queries);
+
 	metrics_add(f->world.metrics, METRIC_COALESCED, 1);
 	if (!wait_in(f, fl, c))
 		shed(f, c, "too many clients wait for this name");
 	else if (c->now_us >= fl->stale_at_us)
 		landing_stale(f, fl, c->now_us);
+	else if (nobody_waited)
+		flight_arm(f, fl, c->now_us); /* now there is somebody to serve stale */
 }
 
 static void depart(struct forward *f, struct flight *fl, uint64_t now_us)
@@ -172,22 +179,30 @@ static void depart(struct forward *f, struct flight *fl, uint64_t now_us)
 	pool_earn_hedge(fl->pool);
 	if (attempt_next(f, fl, false, now_us))
 		flight_arm(f, fl, now_us);
-	else
+	else if (fl->above_rate || !flight_move(f, fl, now_us))
 		flight_fail(f, fl, now_us);
 }
 
+/* A question that the cache could not answer. */
+struct miss {
+	const struct snapshot_zone *zone;
+	const struct snapshot_route *route;
+	struct pool *pool; /* who may be asked, NULL: all are down. Looked up once, for the main thread may close it at any moment */
+	struct cache_key key;
+	enum cache_result known;
+	struct cache_hit hit;
+};
+
 /* Nothing fresh is known: joins the flight of the same question, or starts one. */
-static void go_upstream(struct forward *f, const struct client *c, const struct snapshot_zone *zone, const struct cache_key *key)
+static void go_upstream(struct forward *f, const struct client *c, const struct miss *m)
 {
-	struct flight *fl = flight_find(f, key);
+	struct flight *fl = flight_find(f, &m->key);
 
 	if (fl != NULL) {
 		join(f, fl, c);
 		return;
 	}
-	struct pool *pool = snapshot_route_pool(&f->lease->snapshot->routes[zone->route], c->now_us);
-	ASSERT(pool != NULL);
-	fl = flight_new(f, zone, key, pool, c->now_us);
+	fl = flight_new(f, m->zone, &m->key, m->pool, c->now_us);
 	if (fl != NULL && wait_in(f, fl, c)) {
 		depart(f, fl, c->now_us);
 		return;
@@ -214,41 +229,53 @@ static void refuse_down(struct forward *f, const struct client *c, const struct 
 	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, text);
 }
 
-static bool route_is_out(const struct snapshot_route *route, uint64_t now_us)
+/* NULL: nobody can be asked. */
+static struct pool *pool_to_ask(const struct snapshot_route *route, uint64_t now_us)
 {
-	return snapshot_route_pool(route, now_us) == NULL || route->pools[0]->count == 0;
+	return route->pools[0]->count == 0 ? NULL : snapshot_route_pool(route, now_us);
 }
 
 /* Asks without a client. */
 static void refresh(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, uint64_t now_us)
 {
-	const struct snapshot_route *route = &f->lease->snapshot->routes[zone->route];
+	struct pool *pool = pool_to_ask(&f->lease->snapshot->routes[zone->route], now_us);
 
-	if (route_is_out(route, now_us) || flight_find(f, key) != NULL)
+	if (pool == NULL || flight_find(f, key) != NULL)
 		return;
-	struct flight *fl = flight_new(f, zone, key, snapshot_route_pool(route, now_us), now_us);
+	struct flight *fl = flight_new(f, zone, key, pool, now_us);
 	if (fl == NULL)
 		return;
 	metrics_add(f->world.metrics, METRIC_PREFETCHES, 1);
 	depart(f, fl, now_us);
 }
 
-/* What an expired or failed entry is worth now. True if the query was answered. */
-static bool judge_known(struct forward *f, const struct client *c, const struct snapshot_route *route, const struct cache_key *key,
-			enum cache_result known, const struct cache_hit *hit)
+/* Another worker may have renewed the answer meanwhile, or driven it out. */
+static bool serve_stale(struct forward *f, const struct client *c, const struct cache_key *key)
 {
-	bool out = route_is_out(route, c->now_us);
-	bool failed_lately = hit->retry_at_s > c->now_us / US_PER_S && hit->outage == snapshot_route_outage(route);
 	struct cache_hit again;
+	enum cache_result known = landing_from_cache(f, c, key, true, &again);
 
-	if (known == CACHE_STALE && (out || failed_lately))
-		return landing_from_cache(f, c, key, true, &again) == CACHE_STALE;
-	if (known == CACHE_FAILED && failed_lately && !out) {
-		landing_error(f, c, hit->rcode, DNS_EDE_NO_REACHABLE_AUTHORITY, "asked a moment ago without success");
+	return known == CACHE_STALE || known == CACHE_FRESH;
+}
+
+/* What an expired or failed entry is worth now. True if the query was answered. */
+static bool judge_known(struct forward *f, const struct client *c, const struct miss *m)
+{
+	const struct cache_hit *hit = &m->hit;
+	bool out = m->pool == NULL;
+	bool failed_lately = hit->retry_at_s > c->now_us / US_PER_S && hit->outage == snapshot_route_outage(m->route);
+
+	if (m->known == CACHE_STALE && (out || failed_lately) && serve_stale(f, c, &m->key))
+		return true;
+	if (m->known == CACHE_FAILED && failed_lately && !out) {
+		if (hit->rcode == FLIGHT_BLOCKED_RCODE)
+			landing_blocked(f, c, m->zone);
+		else
+			landing_error(f, c, hit->rcode, DNS_EDE_NO_REACHABLE_AUTHORITY, "asked a moment ago without success");
 		return true;
 	}
 	if (out)
-		refuse_down(f, c, route);
+		refuse_down(f, c, m->route);
 	return out;
 }
 
@@ -274,29 +301,36 @@ static void make_key(const struct forward *f, struct cache_key *key, const struc
 	cache_key_hash(f->lease->snapshot->cache, key);
 }
 
+static void count_query(struct lease *l, const struct snapshot_zone *zone)
+{
+	_Atomic uint64_t *n = &l->queries[zone - l->snapshot->zones];
+
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 static void look_up(struct forward *f, const struct client *c, const struct question *q)
 {
 	const struct snapshot *s = f->lease->snapshot;
 	const struct snapshot_zone *zone = snapshot_find_zone(s, &q->name);
-	const struct snapshot_route *route = &s->routes[zone->route];
-	struct cache_key key;
-	struct cache_hit hit = {0};
+	struct miss m = {.zone = zone, .route = &s->routes[zone->route]};
 
+	count_query(f->lease, zone);
 	if (UNLIKELY(zone->special != SPECIAL_NONE) && special_reply(f, c, zone, q))
 		return;
-	make_key(f, &key, route, q);
-	enum cache_result known = landing_from_cache(f, c, &key, false, &hit);
-	if (LIKELY(known == CACHE_FRESH)) {
+	make_key(f, &m.key, m.route, q);
+	m.known = landing_from_cache(f, c, &m.key, false, &m.hit);
+	if (LIKELY(m.known == CACHE_FRESH)) {
 		metrics_add(f->world.metrics, METRIC_CACHE_HITS, 1);
-		if (UNLIKELY(hit.refresh))
-			refresh(f, zone, &key, c->now_us);
+		if (UNLIKELY(m.hit.refresh))
+			refresh(f, zone, &m.key, c->now_us);
 		return;
 	}
 	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
+	m.pool = pool_to_ask(m.route, c->now_us);
 	if (!(q->flags & DNS_RD))
 		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
-	else if (!judge_loop(f, c, route, &q->name) && !judge_known(f, c, route, &key, known, &hit))
-		go_upstream(f, c, zone, &key);
+	else if (!judge_loop(f, c, m.route, &q->name) && !judge_known(f, c, &m))
+		go_upstream(f, c, &m);
 }
 
 void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *packet, size_t len, uint64_t now_us)
@@ -368,8 +402,9 @@ static bool is_current(const struct snapshot *s, const struct upstream *u)
 /* Upstreams that no snapshot in use knows lose their sockets. */
 static void close_strangers(struct forward *f)
 {
-	if (f->old_leases != NULL || f->dirty_count > 0)
+	if (LIKELY(!f->strangers) || f->old_leases != NULL || f->dirty_count > 0)
 		return;
+	f->strangers = false;
 	for (uint32_t i = 0; i < f->transport_count; i++)
 		if (f->transports[i].upstream != NULL && !is_current(f->lease->snapshot, f->transports[i].upstream))
 			close_transports(f, &f->transports[i]);
@@ -390,12 +425,13 @@ void lease_return(struct forward *f, struct lease *l)
 
 void forward_adopt(struct forward *f, struct snapshot *s, uint64_t now_us)
 {
-	struct lease *l = take_lease(s), *old = f->lease;
+	struct lease *l = take_lease(s, f->world.thread), *old = f->lease;
 
 	(void)now_us;
 	if (l == NULL)
 		return; /* out of memory: the old one serves on */
 	f->lease = l;
+	f->strangers = true;
 	if (old->flights == 0) {
 		end_lease(old);
 	} else {

@@ -193,12 +193,45 @@ void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum 
 	}
 }
 
+/* Zones that expect something have a name of the user's. */
+static void describe_zone(struct strbuf *s, const struct snapshot_zone *zone)
+{
+	char name[TEXT_NAME_MAX];
+
+	strbuf_addf(s, "%s does not expect ", text_name(&zone->config->name, name));
+}
+
+void landing_blocked(struct forward *f, const struct client *c, const struct snapshot_zone *zone)
+{
+	char text[EDNS_EDE_TEXT_MAX];
+	struct strbuf s;
+
+	strbuf_init(&s, text, sizeof(text));
+	if (zone->config != NULL)
+		describe_zone(&s, zone);
+	strbuf_add(&s, "the addresses that came a moment ago");
+	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_BLOCKED, text);
+}
+
+void landing_describe_blocked(const struct flight *fl, char *out, size_t size)
+{
+	struct strbuf s;
+	char ip[ADDR_TEXT_MAX];
+
+	strbuf_init(&s, out, size);
+	describe_zone(&s, fl->zone);
+	strbuf_addf(&s, "%s, which came from %s", addr_format_ip(&fl->blocked_by, ip), fl->blocked_from->name);
+}
+
 void landing_describe(const struct flight *fl, char *out, size_t size)
 {
 	struct strbuf s;
 	char rcode[TEXT_TYPE_MAX];
 
 	strbuf_init(&s, out, size);
+	for (int i = 0; fl->route->pools[i] != fl->pool; i++)
+		if (atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
+			strbuf_addf(&s, "%s: down; ", fl->route->pools[i]->name);
 	strbuf_addf(&s, "%s:", fl->pool->name);
 	if (fl->above_rate && fl->tried == 0)
 		strbuf_add(&s, " every address is above max-qps");
@@ -209,7 +242,9 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 		strbuf_addf(&s, " %s", p->upstream->text);
 		if (p->az != NULL)
 			strbuf_addf(&s, " (%s)", p->az);
-		if (fl->broken >> i & 1)
+		if (fl->blocked >> i & 1)
+			strbuf_add(&s, " not as expected,");
+		else if (fl->broken >> i & 1)
 			strbuf_addf(&s, " %s,", text_rcode(fl->rcodes[i], rcode));
 		else
 			strbuf_add(&s, fl->unreachable >> i & 1 ? " unreachable," : " silent,");

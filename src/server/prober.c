@@ -214,8 +214,9 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	struct probe *b = CONTAINER_OF(via, struct probe, via);
 	uint64_t now_us = p->world.now_us(p->world.arg);
 
-	(void)len;
 	(void)echo_error;
+	if (p->world.heard != NULL)
+		p->world.heard(p->world.arg, b->pool, &b->name, message, len);
 	judge_answer(b, dns_flags(message) & DNS_RCODE, now_us);
 	p->next_us = now_us;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,8 +12,9 @@
 
 #include "base/list.h"
 #include "server/bindings.h"
-#include "server/loopcheck.h"
-#include "server/prober.h"
+#include "server/console.h"
+#include "server/persist.h"
+#include "server/upkeep.h"
 #include "server/worker.h"
 #include "sys/cpus.h"
 
@@ -35,12 +37,12 @@ struct server {
 	uint32_t worker_count;
 	struct listen_limits *limits;
 	struct loop *loop;
-	struct loop_timer *probe_timer, *watch_timer;
+	struct loop_timer *watch_timer;
 	struct loop_wakeup *wakeup;
 	struct loop_signal *signals[3];
-	struct prober *prober;
-	struct loopcheck *loopcheck;
-	struct transport_env env, loop_env; /* the prober's; loopcheck's */
+	struct upkeep *upkeep;
+	struct persist *persist;
+	struct console *console;
 	struct random random;
 	pthread_mutex_t news_lock;
 	struct list news;
@@ -48,87 +50,27 @@ struct server {
 	bool resolv_warned;
 };
 
-/* ---- what is said of health */
-
-static const char *cause_text(const struct health_report *r)
-{
-	static const char *const texts[] = {
-		[HEALTH_CAUSE_NONE] = "no reason remembered",
-		[HEALTH_CAUSE_SILENT] = "questions went unanswered",
-		[HEALTH_CAUSE_UNREACHABLE] = "the network says it is unreachable",
-		[HEALTH_CAUSE_BROKEN] = "it answered with an error where another address knew the answer",
-		[HEALTH_CAUSE_PROBE_SILENT] = "a probe went unanswered",
-		[HEALTH_CAUSE_PROBE_FAILED] = "a probe was answered with an error",
-		[HEALTH_CAUSE_OUTAGE] = "not yet heard from since the outage",
-	};
-
-	return texts[r->cause];
-}
-
-static const struct pool *find_pool(const struct server *s, const char *name)
-{
-	for (size_t i = 0; i < s->snapshot->pool_count; i++)
-		if (strcmp(s->snapshot->pools[i].name, name) == 0)
-			return &s->snapshot->pools[i];
-	return NULL;
-}
-
-static void report_change(const struct server *s, const char *pool_name, struct upstream *u, enum health_change change)
-{
-	const struct pool *p = find_pool(s, pool_name);
-	struct health_report r;
-
-	if (p == NULL || atomic_load(&p->down))
-		return; /* while the endpoint is down its addresses are not news */
-	health_report(&u->health, &p->rules, &r);
-	if (change == HEALTH_TO_UP)
-		log_info("address %s of %s is up", u->text, pool_name);
-	else
-		log_warn("address %s of %s is %s: %s", u->text, pool_name, change == HEALTH_TO_DOWN ? "down" : "suspect", cause_text(&r));
-}
-
-/* ---- the prober's world */
-
-static uint64_t turn_now_us(void *arg)
-{
-	return loop_now_us(((struct server *)arg)->loop);
-}
+/* ---- upkeep's world */
 
 static void on_closed(void *arg, struct pool *pool)
 {
 	struct server *s = arg;
 
-	log_warn("%s is down: none of its %d addresses answers; known names are served from the cache", pool->name, pool->count);
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_pool_closed(s->workers[i], pool->name);
+	persist_soon(s->persist);
 }
 
-static void on_opened(void *arg, struct pool *pool, int place)
-{
-	(void)arg;
-	log_info("%s is up again: %s answers", pool->name, pool->places[place].upstream->text);
-}
-
-static void on_probe_changed(void *arg, struct pool *pool, struct upstream *upstream, enum health_change change)
-{
-	report_change(arg, pool->name, upstream, change);
-}
-
-static void on_probe_timer(void *arg)
+static void on_refresh(void *arg, const struct name *name, uint16_t type, uint64_t hash)
 {
 	struct server *s = arg;
 
-	prober_clock(s->prober, loop_now_us(s->loop));
-	loopcheck_clock(s->loopcheck, loop_now_us(s->loop));
+	worker_refresh(s->workers[hash % s->worker_count], name, type);
 }
 
 static void on_turn(void *arg)
 {
-	struct server *s = arg;
-
-	prober_flush(s->prober);
-	loopcheck_flush(s->loopcheck);
-	loop_timer_set(s->probe_timer, MIN(prober_next_us(s->prober), loopcheck_next_us(s->loopcheck)));
+	upkeep_turn(((struct server *)arg)->upkeep);
 }
 
 /* ---- news from the workers */
@@ -185,14 +127,10 @@ static void on_changed(void *arg, const char *pool_name, struct upstream *upstre
 
 static void hear(struct server *s, struct news *n)
 {
-	uint64_t now_us = loop_now_us(s->loop);
-
 	if (n->doubt) {
-		prober_doubt(s->prober, n->pool, now_us);
+		upkeep_doubt(s->upkeep, n->pool);
 	} else {
-		report_change(s, n->pool, n->upstream, n->change);
-		if (n->change == HEALTH_TO_SUSPECT)
-			prober_suspect(s->prober, n->upstream, now_us);
+		upkeep_changed(s->upkeep, n->pool, n->upstream, n->change);
 		upstream_unref(n->upstream);
 	}
 	free(n);
@@ -215,13 +153,14 @@ static void on_news(void *arg)
 
 /* ---- configuration */
 
-static struct config *load(const struct server_options *o)
+/* What is to be said of the file goes to `said`. */
+static struct config *load(const struct server_options *o, FILE *said)
 {
 	struct diagnostics d;
 
 	diagnostics_init(&d);
 	struct config *c = config_load_listening(o->zones_path, o->listen, o->listen_count, &d);
-	diagnostics_print(&d, o->zones_path, stderr);
+	diagnostics_print(&d, o->zones_path, said);
 	diagnostics_deinit(&d);
 	if (c == NULL)
 		return NULL;
@@ -260,8 +199,7 @@ static void hand_over(struct server *s, struct snapshot *next)
 	s->snapshot = next;
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_adopt(s->workers[i], next);
-	prober_adopt(s->prober, next, loop_now_us(s->loop));
-	loopcheck_adopt(s->loopcheck, next, loop_now_us(s->loop));
+	upkeep_adopt(s->upkeep, next);
 	snapshot_unref(old);
 	limit_tcp(s);
 	log_configure(next->config->log.level, next->config->log.format);
@@ -272,34 +210,60 @@ static uint32_t wanted_workers(const struct config *c)
 	return c->top.workers != 0 ? c->top.workers : cpus_usable();
 }
 
-static void reload(struct server *s)
+static void warn_restart(const char *key, FILE *said)
 {
-	struct config *c = load(s->options);
+	log_warn("`%s` takes effect at a restart", key);
+	fprintf(said, "warning: `%s` takes effect at a restart\n", key);
+}
+
+static bool read_again(struct server *s, FILE *said)
+{
+	struct config *c = load(s->options, said);
 	struct resolv r;
 
-	if (c == NULL) {
-		log_error("%s was not loaded; everything stays as it was", s->options->zones_path);
-		return;
-	}
+	if (c == NULL)
+		return false;
 	if (wanted_workers(c) != s->worker_count)
-		log_warn("`workers` takes effect at a restart; still %u", s->worker_count);
+		warn_restart("workers", said);
+	if (strcmp(c->top.control, console_path(s->console)) != 0)
+		warn_restart("control", said);
 	if (!bindings_prepare(&s->bindings, c)) {
-		log_error("%s was not loaded; everything stays as it was", s->options->zones_path);
+		fprintf(said, "%s\n", s->bindings.refusal);
 		config_free(c);
-		return;
+		return false;
 	}
 	read_resolv(c, &r);
 	struct snapshot *next = snapshot_new(c, &r, s->snapshot);
 	if (next == NULL) {
 		bindings_cancel(&s->bindings);
-		log_error("out of memory: %s was not loaded", s->options->zones_path);
-		return;
+		fputs("out of memory\n", said);
+		return false;
 	}
 	hand_over(s, next);
 	if (!bindings_commit(&s->bindings, s->workers, true))
 		log_error("out of memory: not every new address is served by every worker");
 	warn_without_local(next);
-	log_info("%s loaded: %zu zones, %zu endpoints", s->options->zones_path, next->config->zone_count, next->config->endpoint_count - 1);
+	return true;
+}
+
+/* What was said goes to stderr, where a start says it, and to whoever asked. */
+static void reload(void *arg, struct command_reload *result)
+{
+	struct server *s = arg;
+	const char *path = s->options->zones_path;
+	const struct config *c;
+	size_t len;
+	FILE *said = open_memstream(&result->said, &len);
+
+	result->loaded = said != NULL && read_again(s, said);
+	if (said != NULL && fclose(said) == 0)
+		fputs(result->said, stderr);
+	console_reloaded(s->console, result->loaded);
+	c = s->snapshot->config;
+	if (!result->loaded)
+		log_error("%s was not loaded; everything stays as it was", path);
+	else
+		log_info("%s loaded: %zu zones, %zu endpoints", path, c->zone_count, c->endpoint_count - 1);
 }
 
 static bool same_servers(const struct resolv *a, const struct resolv *b)
@@ -312,13 +276,20 @@ static bool same_servers(const struct resolv *a, const struct resolv *b)
 	return true;
 }
 
-/* resolv.conf, looked at each second: replaced, rewritten or bind-mounted files are all seen alike. */
-static void on_watch(void *arg)
+static uint64_t sum(const struct server *s, enum metric which)
 {
-	struct server *s = arg;
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < s->worker_count; i++)
+		n += metrics_get(worker_metrics(s->workers[i]), which);
+	return n;
+}
+
+/* resolv.conf, looked at each second: replaced, rewritten or bind-mounted files are all seen alike. */
+static void watch_resolv(struct server *s)
+{
 	struct resolv r;
 
-	loop_timer_set(s->watch_timer, loop_now_us(s->loop) + WATCH_US);
 	if (!s->snapshot->config->local_from_resolv)
 		return;
 	read_resolv(s->snapshot->config, &r);
@@ -340,12 +311,23 @@ static void on_watch(void *arg)
 	log_info("local upstreams are taken from %s: %zu", r.path, r.count);
 }
 
+static void on_watch(void *arg)
+{
+	struct server *s = arg;
+
+	loop_timer_set(s->watch_timer, loop_now_us(s->loop) + WATCH_US);
+	persist_clock(s->persist, s->snapshot, sum(s, METRIC_UPSTREAM_ANSWERS), loop_now_us(s->loop));
+	watch_resolv(s);
+}
+
 static void on_signal(void *arg, int signal)
 {
 	struct server *s = arg;
 
 	if (signal == SIGHUP) {
-		reload(s);
+		struct command_reload result = {.said = NULL};
+		reload(s, &result);
+		free(result.said);
 		return;
 	}
 	log_info("stopping: %s", signal == SIGINT ? "SIGINT" : "SIGTERM");
@@ -373,28 +355,13 @@ static uint32_t share_descriptors(const struct snapshot *s, uint32_t threads)
 	return (uint32_t)MAX(1u, limit.rlim_cur / 2 / threads);
 }
 
-static bool start_prober(struct server *s)
+static bool start_upkeep(struct server *s, uint32_t descriptors)
 {
-	struct prober_world world = {
-		.random = &s->random,
-		.env = &s->env,
-		.threads = s->worker_count + 1,
-		.now_us = turn_now_us,
-		.closed = on_closed,
-		.opened = on_opened,
-		.changed = on_probe_changed,
-		.arg = s,
-	};
-#define TRANSPORT(value, name, unit, help) world.transports[TRANSPORT_##value] = &transport_##unit;
-#include "tables/transports.def"
-#undef TRANSPORT
-	struct loopcheck_world loops = {.random = &s->random, .env = &s->loop_env};
-	memcpy(loops.transports, world.transports, sizeof(loops.transports));
-	s->env.loop = s->loop_env.loop = s->loop;
-	s->env.random = s->loop_env.random = &s->random;
-	s->prober = prober_new(&world, s->snapshot, loop_now_us(s->loop));
-	s->loopcheck = loopcheck_new(&loops, s->snapshot, loop_now_us(s->loop));
-	return s->prober != NULL && s->loopcheck != NULL;
+	const struct upkeep_world world = {.loop = s->loop, .random = &s->random, .threads = s->worker_count + 1, .sockets = descriptors,
+					   .closed = on_closed, .refresh = on_refresh, .arg = s};
+
+	s->upkeep = upkeep_new(&world, s->snapshot);
+	return s->upkeep != NULL;
 }
 
 static bool start_loop(struct server *s)
@@ -408,13 +375,37 @@ static bool start_loop(struct server *s)
 	s->limits = listen_limits_new();
 	if (s->loop == NULL || s->limits == NULL)
 		return false;
-	s->probe_timer = loop_timer_new(s->loop, on_probe_timer, s);
 	s->watch_timer = loop_timer_new(s->loop, on_watch, s);
 	s->wakeup = loop_wakeup_new(s->loop, on_news, s);
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if ((s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s)) == NULL)
 			return false;
-	return s->probe_timer != NULL && s->watch_timer != NULL && s->wakeup != NULL;
+	return s->watch_timer != NULL && s->wakeup != NULL;
+}
+
+/* ---- the console's world */
+
+static struct snapshot *in_force(void *arg)
+{
+	return ((struct server *)arg)->snapshot;
+}
+
+static const struct metrics *metrics_of(void *arg, uint32_t worker)
+{
+	return worker_metrics(((struct server *)arg)->workers[worker]);
+}
+
+static void on_drained(void *arg, const struct pool *pool)
+{
+	upkeep_doubt(((struct server *)arg)->upkeep, pool->name);
+}
+
+static bool make_console(struct server *s)
+{
+	const struct console_world world = {in_force, metrics_of, reload, on_drained, s, s->worker_count, s->options->zones_path};
+
+	s->console = console_new(s->loop, &world);
+	return s->console != NULL;
 }
 
 static bool start_workers(struct server *s)
@@ -422,7 +413,6 @@ static bool start_workers(struct server *s)
 	const struct worker_news news = {on_doubt, on_changed, s};
 	uint32_t threads = s->worker_count + 1, descriptors = share_descriptors(s->snapshot, threads);
 
-	s->env.socket_limit = descriptors;
 	s->workers = calloc(s->worker_count, sizeof(struct worker *));
 	if (s->workers == NULL)
 		return false;
@@ -432,12 +422,23 @@ static bool start_workers(struct server *s)
 		if (s->workers[i] == NULL)
 			return false;
 	}
-	if (!start_prober(s) || !bindings_commit(&s->bindings, s->workers, false))
+	if (!start_upkeep(s, descriptors) || !bindings_commit(&s->bindings, s->workers, false))
 		return false;
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		if (worker_start(s->workers[i]) != 0)
 			return false;
 	return true;
+}
+
+static void say_what_was_served(const struct server *s)
+{
+	struct cache_counts cache;
+
+	cache_count(s->snapshot->cache, &cache);
+	log_info("served %llu queries: %llu from the cache, %llu stale; %llu entries cached, %llu evicted, %llu locks contended",
+		 (unsigned long long)(sum(s, METRIC_QUERIES_UDP) + sum(s, METRIC_QUERIES_TCP)), (unsigned long long)sum(s, METRIC_CACHE_HITS),
+		 (unsigned long long)sum(s, METRIC_CACHE_STALE), (unsigned long long)cache.entries, (unsigned long long)cache.evictions,
+		 (unsigned long long)cache.contended);
 }
 
 static void serve(struct server *s)
@@ -452,6 +453,8 @@ static void serve(struct server *s)
 		worker_stop(s->workers[i]);
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_join(s->workers[i]);
+	persist_stop(s->persist, s->snapshot, loop_clock_us());
+	say_what_was_served(s);
 }
 
 static void give_back(struct server *s)
@@ -460,18 +463,18 @@ static void give_back(struct server *s)
 		if (s->workers[i] != NULL)
 			worker_free(s->workers[i]);
 	free(s->workers);
-	if (s->prober != NULL)
-		prober_free(s->prober);
-	if (s->loopcheck != NULL)
-		loopcheck_free(s->loopcheck);
+	if (s->console != NULL)
+		console_free(s->console);
+	if (s->upkeep != NULL)
+		upkeep_free(s->upkeep);
+	if (s->persist != NULL)
+		persist_free(s->persist);
 	bindings_deinit(&s->bindings);
 	LIST_FOR_EACH(link, &s->news)
 		hear_nothing(CONTAINER_OF(link, struct news, link));
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		if (s->signals[i] != NULL)
 			loop_signal_close(s->signals[i]);
-	if (s->probe_timer != NULL)
-		loop_timer_close(s->probe_timer);
 	if (s->watch_timer != NULL)
 		loop_timer_close(s->watch_timer);
 	if (s->wakeup != NULL)
@@ -485,10 +488,28 @@ static void give_back(struct server *s)
 	pthread_mutex_destroy(&s->news_lock);
 }
 
+/* Says why it cannot. The control socket comes before the threads: its file's mode is made by the process's mask. */
+static bool start(struct server *s, bool bound)
+{
+	const struct config *c = s->snapshot != NULL ? s->snapshot->config : NULL;
+	bool made = start_loop(s) && c != NULL && make_console(s);
+
+	if (!bound || (made && !console_open(s->console, c)))
+		return false;
+	if (made && (s->persist = persist_new(s->snapshot, loop_now_us(s->loop))) == NULL)
+		return false;
+	if (made)
+		listen_limits_set(s->limits, c->tcp.idle_us, c->tcp.connections, c->tcp.per_client);
+	if (made && start_workers(s))
+		return true;
+	log_error("cannot start: out of memory or threads");
+	return false;
+}
+
 int server_run(const struct server_options *options)
 {
 	struct server s = {.options = options};
-	struct config *c = load(options);
+	struct config *c = load(options, stderr);
 	struct resolv r;
 
 	if (c == NULL)
@@ -500,15 +521,9 @@ int server_run(const struct server_options *options)
 	bindings_init(&s.bindings, s.worker_count);
 	bool bound = bindings_prepare(&s.bindings, c);
 	s.snapshot = snapshot_new(c, &r, NULL);
-	bool started = start_loop(&s) && bound && s.snapshot != NULL;
-	if (started) {
-		limit_tcp(&s);
-		started = start_workers(&s);
-	}
+	bool started = start(&s, bound);
 	if (started)
 		serve(&s);
-	else if (bound)
-		log_error("cannot start: out of memory or threads");
 	give_back(&s);
 	return started ? 0 : 1;
 }

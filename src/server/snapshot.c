@@ -211,6 +211,105 @@ static bool compile_zones(struct snapshot *s)
 	return add_zone(s, NULL, (struct snapshot_zone){.route = 0});
 }
 
+/* ---- what was learned of zones */
+
+/* The zone of the same name in `previous`, or -1. */
+static int find_zone(const struct snapshot *previous, const struct snapshot *s, size_t zone)
+{
+	const struct config_zone *c = s->zones[zone].config;
+
+	if (c == NULL) /* of those without a name of the user's the last one alone is worth remembering */
+		return zone + 1 == s->zone_count ? (int)previous->zone_count - 1 : -1;
+	int found = route_find(previous->table, &c->name);
+	const struct config_zone *old = found == ROUTE_NONE ? NULL : previous->zones[found].config;
+	return old != NULL && name_equal(&old->name, &c->name) ? found : -1;
+}
+
+static void inherit_learned(struct snapshot *s, size_t zone, const struct snapshot *previous, size_t before)
+{
+	const struct snapshot_route *r = &s->routes[s->zones[zone].route], *old_r = &previous->routes[previous->zones[before].route];
+	struct snapshot_learned *to = &s->learned[zone], *from = &previous->learned[before];
+
+	to->queries_before = snapshot_zone_queries(previous, before);
+	to->violations = atomic_load(&from->violations);
+	for (int i = 0; i < r->count; i++)
+		for (int k = 0; k < old_r->count; k++) {
+			if (strcmp(r->pools[i]->name, old_r->pools[k]->name) != 0)
+				continue;
+			to->violated_s[i] = atomic_load(&from->violated_s[k]);
+			to->heard_s[i] = from->heard_s[k];
+			to->association[i] = atomic_load(&from->association[k]);
+		}
+}
+
+static bool take_learned(struct snapshot *s, const struct snapshot *previous)
+{
+	s->learned = calloc(s->zone_count, sizeof(*s->learned));
+	if (s->learned == NULL)
+		return false;
+	for (size_t i = 0; previous != NULL && i < s->zone_count; i++) {
+		int before = find_zone(previous, s, i);
+		if (before >= 0)
+			inherit_learned(s, i, previous, (size_t)before);
+	}
+	return true;
+}
+
+_Atomic uint64_t *snapshot_query_counters(struct snapshot *s, uint32_t thread)
+{
+	_Atomic uint64_t *counters = atomic_load(&s->queries[thread]);
+
+	/* Large blocks of zeros take memory as they are written: one with 100,000 zones costs what is asked for. */
+	if (counters == NULL) {
+		counters = calloc(s->zone_count, sizeof(*counters));
+		atomic_store(&s->queries[thread], counters);
+	}
+	return counters;
+}
+
+uint64_t snapshot_zone_queries(const struct snapshot *s, size_t zone)
+{
+	uint64_t sum = s->learned[zone].queries_before;
+
+	for (int i = 0; i < POOL_MAX_THREADS; i++) {
+		_Atomic uint64_t *counters = atomic_load_explicit(&s->queries[i], memory_order_acquire);
+		if (counters != NULL)
+			sum += atomic_load_explicit(&counters[zone], memory_order_relaxed);
+	}
+	return sum;
+}
+
+enum snapshot_association snapshot_zone_association(const struct snapshot *s, size_t zone)
+{
+	const struct snapshot_zone *z = &s->zones[zone];
+	enum snapshot_association worst = ASSOCIATION_UNKNOWN;
+
+	for (int i = 0; z->config != NULL && z->config->association && i < s->routes[z->route].count; i++) {
+		enum snapshot_association here = atomic_load_explicit(&s->learned[zone].association[i], memory_order_relaxed);
+		worst = MAX(worst, here);
+	}
+	return worst;
+}
+
+int snapshot_route_place(const struct snapshot_route *r, const struct pool *pool)
+{
+	for (int i = 0; i < r->count; i++)
+		if (r->pools[i] == pool)
+			return i;
+	return -1;
+}
+
+bool snapshot_violation(struct snapshot *s, size_t zone, const struct pool *pool, uint32_t now_s)
+{
+	int place = snapshot_route_place(&s->routes[s->zones[zone].route], pool);
+
+	ASSERT(place >= 0);
+	atomic_fetch_add_explicit(&s->learned[zone].violations, 1, memory_order_relaxed);
+	/* Of threads that see it at once, one is given the time before. */
+	uint32_t before_s = atomic_exchange_explicit(&s->learned[zone].violated_s[place], MAX(now_s, 1u), memory_order_relaxed);
+	return before_s == 0 || now_s - before_s >= SNAPSHOT_VIOLATION_NEWS_S;
+}
+
 /* ---- cache */
 
 static bool move_entry(void *cache, const struct cache_entry *entry)
@@ -253,7 +352,7 @@ static struct snapshot *compile(struct config *config, _Atomic uint32_t *config_
 	atomic_fetch_add(config_refs, 1);
 	if (resolv != NULL)
 		s->resolv = *resolv;
-	if (compile_pools(s, previous) && compile_zones(s) && take_cache(s, previous) &&
+	if (compile_pools(s, previous) && compile_zones(s) && take_learned(s, previous) && take_cache(s, previous) &&
 	    allow_init(&s->allow, config->allow_from, config->allow_from_count) == 0)
 		return s;
 	snapshot_unref(s);
@@ -304,6 +403,9 @@ void snapshot_unref(struct snapshot *s)
 		cache_unref(s->cache);
 	route_table_free(s->table);
 	allow_deinit(&s->allow);
+	for (int i = 0; i < POOL_MAX_THREADS; i++)
+		free((void *)atomic_load(&s->queries[i]));
+	free(s->learned);
 	free(s->pools);
 	free(s->routes);
 	free(s->zones);

@@ -9,11 +9,12 @@
 #include <unistd.h>
 
 #include "server/forward.h"
+#include "wire/text.h"
 
 /* A stop waits this long for answers that are still out. */
 enum { STOP_PATIENCE_US = 5 * 1000000, POOL_NAME_MAX = 256 };
 
-enum order_kind { ORDER_ADOPT, ORDER_LISTEN, ORDER_UNLISTEN, ORDER_POOL_CLOSED, ORDER_STOP };
+enum order_kind { ORDER_ADOPT, ORDER_LISTEN, ORDER_UNLISTEN, ORDER_POOL_CLOSED, ORDER_REFRESH, ORDER_STOP };
 
 struct order {
 	struct list link;
@@ -23,6 +24,8 @@ struct order {
 	enum listen_kind listen_kind;
 	int fd;
 	char pool_name[POOL_NAME_MAX];
+	struct name name;
+	uint16_t type;
 };
 
 struct open_listener {
@@ -138,6 +141,9 @@ static void obey(struct worker *w, struct order *o)
 	case ORDER_POOL_CLOSED:
 		forward_pool_closed(w->forward, o->pool_name, now_us);
 		break;
+	case ORDER_REFRESH:
+		forward_refresh(w->forward, &o->name, o->type, now_us);
+		break;
 	case ORDER_STOP:
 		w->stop_by_us = now_us + STOP_PATIENCE_US;
 		close_listeners(w); /* each reads what the kernel holds, and sends what is still to be answered */
@@ -190,6 +196,16 @@ static void on_looped(void *arg, const struct snapshot_route *route, const struc
 		 addr_format_ip(client, text));
 }
 
+static void on_violated(void *arg, const struct snapshot_zone *zone, const struct pool *pool, const struct addr *seen)
+{
+	char name[TEXT_NAME_MAX], ip[ADDR_TEXT_MAX];
+	bool kept = zone->config->guard == GUARD_ENFORCE;
+
+	(void)arg;
+	log_warn("%s does not expect %s, which came from %s; %s", text_name(&zone->config->name, name), addr_format_ip(seen, ip), pool->name,
+		 kept ? "such answers are not passed on" : "such answers are passed on and counted");
+}
+
 static bool is_stream(const struct reply_to *to)
 {
 	return listener_kind(to->listener) == LISTEN_TCP;
@@ -207,6 +223,7 @@ static bool make_forward(struct worker *w, uint32_t threads, struct snapshot *s)
 		.now_us = turn_now_us,
 		.doubt = on_doubt,
 		.looped = on_looped,
+		.violated = on_violated,
 		.changed = on_changed,
 		.arg = w,
 	};
@@ -307,6 +324,11 @@ void worker_pool_closed(struct worker *w, const char *pool_name)
 
 	strncat(o.pool_name, pool_name, sizeof(o.pool_name) - 1);
 	post(w, &o);
+}
+
+void worker_refresh(struct worker *w, const struct name *name, uint16_t type)
+{
+	post(w, &(struct order){.kind = ORDER_REFRESH, .name = *name, .type = type});
 }
 
 void worker_stop(struct worker *w)

@@ -99,6 +99,14 @@ def workers(folder):
     for count in (1, 2):
         per_hit = (instructions(folder, many, workers=count) - instructions(folder, once, workers=count)) / 40000
         print(f'instructions per hit with {count} worker(s): {per_hit:.0f}')
+    with open(folder + '/log', 'w') as log:
+        server = Server([R53FWD, '--zones', config(folder, workers=2)], '0,1', log)
+        with server:
+            wait_until_it_answers(LISTEN, PORT)
+            dnsperf(once, 5)
+    with open(folder + '/log') as log:
+        served, contended = map(int, re.search(r'served (\d+) queries.* (\d+) locks contended', log.read()).groups())
+    print(f'locks contended with 2 workers: {contended} of {served} look-ups, {100 * contended / served:.4f} %')
 
 
 def names(folder):

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev bench: what a query costs, beside the least that a DNS server can do on this machine.
 
-    ./dev bench [--seconds 4] [--runs 5] [--instructions]
+    ./dev bench [--seconds 4] [--runs 5] [--no-instructions]
 
 Server on the first CPU, dnsperf and the upstream on the second; medians. CPU is user + system time of the whole process over answered
-queries. Machines are shared and differ: go by the ratios. --instructions adds callgrind's counts per query, which repeat exactly.
+queries. Machines are shared and differ: go by the ratios. Last, callgrind's counts per query, which repeat exactly.
 """
 import argparse
 import os
@@ -28,9 +28,9 @@ TICK = os.sysconf('SC_CLK_TCK')
 class Server:
     """A child of ours, on one CPU, ended by its pid."""
 
-    def __init__(self, command, cpu):
+    def __init__(self, command, cpu, log=subprocess.DEVNULL):
         self.process = subprocess.Popen(['taskset', '-c', str(cpu)] + command, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                        stdout=subprocess.DEVNULL, stderr=log)
 
     def cpu_s(self):
         with open(f'/proc/{self.process.pid}/stat') as f:
@@ -146,7 +146,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--seconds', type=float, default=4)
     parser.add_argument('--runs', type=int, default=5)
-    parser.add_argument('--instructions', action='store_true')
+    parser.add_argument('--instructions', action=argparse.BooleanOptionalAction, default=True)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix='r53fwd-bench-') as folder, \
             Server([REFLECTOR] + [f'{ip}:{UPSTREAM_PORT}' for ip in UPSTREAMS], 1):

@@ -67,6 +67,11 @@ static void the_routing_table_is_printed(void **state)
 		"  line 8  vpc-endpoints ap-northeast-2 ecr -> api.ecr.ap-northeast-2.amazonaws.com dkr.ecr.ap-northeast-2.amazonaws.com\n"
 		"  line 9  reverse 10.20.0.0/15 -> 20.10.in-addr.arpa 21.10.in-addr.arpa\n"
 		"\n"
+		"Guards:\n"
+		"  api.ecr.ap-northeast-2.amazonaws.com  warn     private\n"
+		"  dkr.ecr.ap-northeast-2.amazonaws.com  warn     private\n"
+		"  ssm.ap-northeast-2.amazonaws.com      warn     private\n"
+		"\n"
 		"Endpoints:\n"
 		"  seoul  inbound-endpoint  line 2\n"
 		"    10.10.1.10:53  apne2-az1\n"
@@ -80,6 +85,7 @@ static void the_routing_table_is_printed(void **state)
 		"Options in force:\n"
 		"listen: [127.0.0.1:53, \"[::1]:53\"]\n"
 		"workers: auto\n"
+		"control: /run/r53fwd/control.sock\n"
 		"allow-from: [127.0.0.0/8, ";
 	char *printed, *said;
 
@@ -88,6 +94,37 @@ static void the_routing_table_is_printed(void **state)
 	assert_string_equal(said, "");
 	printed[strlen(expected)] = '\0';
 	assert_string_equal(printed, expected);
+	free(printed);
+	free(said);
+}
+
+static void what_zones_are_held_to_is_printed(void **state)
+{
+	static const char file[] = "inbound-endpoints: {seoul: {addresses: [{ip: 10.10.1.10, az: a}, {ip: 10.10.2.10, az: b}]}}\n"
+				   "zones:\n"
+				   "  - {name: db.example.com, to: seoul, expect: [10.0.0.0/8, \"fd00::/8\"], guard: enforce, "
+				   "keep-warm: [a.db.example.com]}\n"
+				   "  - {name: forwarded.example, to: seoul, association: off, expect: private, guard: off}\n"
+				   "  - {reverse: 10.0.0.0/8, to: seoul}\n"
+				   "  - {name: ., to: seoul}\n"
+				   "local-upstreams: [192.168.0.2]\n";
+	static const char expected[] = "\n"
+				       "Guards:\n"
+				       "  db.example.com     enforce  [10.0.0.0/8, \"fd00::/8\"]\n"
+				       "  forwarded.example  off      private\n"
+				       "\n"
+				       "Association not checked:\n"
+				       "  forwarded.example\n"
+				       "\n"
+				       "Kept warm:\n"
+				       "  a.db.example.com  line 3\n"
+				       "\n"
+				       "Endpoints:\n";
+	char *printed, *said;
+
+	(void)state;
+	assert_int_equal(run(file, &printed, &said), 0);
+	assert_non_null(strstr(printed, expected));
 	free(printed);
 	free(said);
 }
@@ -158,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_routing_table_is_printed),
+		cmocka_unit_test(what_zones_are_held_to_is_printed),
 		cmocka_unit_test(a_routed_root_leaves_nothing_to_local),
 		cmocka_unit_test(local_upstreams_name_their_resolv_conf),
 		cmocka_unit_test(warnings_do_not_fail),

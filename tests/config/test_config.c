@@ -56,6 +56,7 @@ static const char contract[] =
 	"  stale-after: 1.8s\n"
 	"\n"
 	"tcp: {idle: 10s, connections: 1000, per-client: 100}\n"
+	"control: /run/r53fwd/control.sock\n"
 	"log: {level: info, format: text, queries: off}\n";
 
 static void the_file_of_the_contract_loads(void **state)
@@ -157,13 +158,70 @@ static void ttls_must_leave_room_between_them(void **state)
 	expect_effective("zones: []\ncache: {min-ttl: 5m, max-ttl: 5m}\n", "  min-ttl: 5m\n  max-ttl: 5m\n");
 }
 
+static void the_cache_is_kept_in_a_file_whose_path_has_a_slash(void **state)
+{
+	(void)state;
+	expect_problems("zones: []\ncache: {persist: off}\n",
+			"z:2:1: `persist` must be a path, such as /var/lib/r53fwd/cache; leave it out to keep nothing\n");
+	expect_effective("zones: []\ncache: {persist: ./cache, persist-interval: 90s}\n",
+			 "  persist: ./cache\n  persist-interval: 90s\n");
+}
+
 static void keys_of_later_work_are_not_taken_yet(void **state)
 {
 	(void)state;
-	expect_problems("zones: []\nhttp: 127.0.0.1:9553\ncontrol: /run/x.sock\ncache: {persist: /var/lib/x}\n",
-			"z:2:1: unknown key `http` in the file\n"
-			"z:3:1: unknown key `control` in the file\n"
-			"z:4:9: unknown key `persist` in `cache`\n");
+	expect_problems("zones: []\nhttp: 127.0.0.1:9553\n",
+			"z:2:1: unknown key `http` in the file\n");
+}
+
+static void control_fits_a_socket_address(void **state)
+{
+	struct config *c = load_good("zones: []\n");
+	char text[256];
+
+	(void)state;
+	assert_string_equal(c->top.control, "/run/r53fwd/control.sock");
+	assert_true(c->control_default);
+	config_free(c);
+	snprintf(text, sizeof(text), "zones: []\ncontrol: /%0106d\n", 0);
+	c = load_good(text);
+	assert_int_equal(strlen(c->top.control), 107);
+	assert_false(c->control_default);
+	config_free(c);
+	snprintf(text, sizeof(text), "zones: []\ncontrol: /%0107d\n", 0);
+	expect_problems(text, "z:2:10: `control` is longer than the 107 octets that a socket's path may have\n");
+}
+
+/* What config_read_control finds in a file with this text. */
+static void expect_control(const char *text, const char *expected)
+{
+	char path[] = "/tmp/r53fwd-config-XXXXXX";
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	char *control = config_read_control(path);
+	assert_string_equal(control, expected);
+	free(control);
+	unlink(path);
+}
+
+static void control_is_found_in_a_file_that_is_wrong(void **state)
+{
+	static const char standard[] = "/run/r53fwd/control.sock";
+
+	(void)state;
+	expect_control("zones: []\ncontrol: /a/b.sock\n", "/a/b.sock");
+	expect_control("zone: 1\ncontrol: b.sock\nworkers: many\n", "b.sock");
+	expect_control("", standard);
+	expect_control("- a list\n", standard);
+	expect_control("control: [x]\n", standard);
+	expect_control("control: ''\n", standard);
+	expect_control("control: [no yaml\n", standard);
+	expect_control("control: ${R53FWD_TEST_UNSET}\n", standard);
+	char *control = config_read_control("/nowhere/zones.conf");
+	assert_string_equal(control, standard);
+	free(control);
 }
 
 static void the_environment_fills_in_values(void **state)
@@ -247,7 +305,10 @@ int main(void)
 		cmocka_unit_test(listen_takes_addresses_each_once),
 		cmocka_unit_test(allow_from_takes_networks),
 		cmocka_unit_test(ttls_must_leave_room_between_them),
+		cmocka_unit_test(the_cache_is_kept_in_a_file_whose_path_has_a_slash),
 		cmocka_unit_test(keys_of_later_work_are_not_taken_yet),
+		cmocka_unit_test(control_fits_a_socket_address),
+		cmocka_unit_test(control_is_found_in_a_file_that_is_wrong),
 		cmocka_unit_test(the_environment_fills_in_values),
 		cmocka_unit_test(the_callers_listen_stands_for_the_files),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error_without_a_place),

@@ -271,14 +271,14 @@ static void execute_api_is_taken_with_a_warning(void **state)
 		     "z:3:52: warning: `execute-api` takes in every API Gateway API of the region: public ones stop resolving publicly\n");
 }
 
-static void keys_of_later_work_are_not_taken_yet(void **state)
+static void unknown_keys_get_the_nearest_one_as_hint(void **state)
 {
 	(void)state;
-	expect_zones("  - {name: a, to: local, keep-warm: true, expect: private, guard: warn, association: on}\n",
-		     "z:3:26: unknown key `keep-warm` in a zone\n"
-		     "z:3:43: unknown key `expect` in a zone\n"
-		     "z:3:60: unknown key `guard` in a zone\n"
-		     "z:3:73: unknown key `association` in a zone\n");
+	expect_zones("  - {name: a, to: local, keepwarm: [a], expects: private, gaurd: warn, asociation: on}\n",
+		     "z:3:26: unknown key `keepwarm` in a zone (did you mean `keep-warm`?)\n"
+		     "z:3:41: unknown key `expects` in a zone (did you mean `expect`?)\n"
+		     "z:3:59: unknown key `gaurd` in a zone (did you mean `guard`?)\n"
+		     "z:3:72: unknown key `asociation` in a zone (did you mean `association`?)\n");
 }
 
 static void the_number_of_zones_is_bounded(void **state)
@@ -337,7 +337,7 @@ int main(void)
 		cmocka_unit_test(regions_are_checked),
 		cmocka_unit_test(services_are_checked),
 		cmocka_unit_test(execute_api_is_taken_with_a_warning),
-		cmocka_unit_test(keys_of_later_work_are_not_taken_yet),
+		cmocka_unit_test(unknown_keys_get_the_nearest_one_as_hint),
 		cmocka_unit_test(the_number_of_zones_is_bounded),
 		cmocka_unit_test(a_hundred_thousand_zones_load),
 	};

@@ -220,15 +220,18 @@ static void keys_differ_in_each_of_their_parts(void **state)
 
 static void colliding_hashes_are_told_apart_by_the_key(void **state)
 {
-	struct asked q[4];
+	struct asked q[16];
 
 	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
-		ask_numbered(&q[i], cache, "u", i);
+	for (unsigned i = 0; i < ARRAY_SIZE(q); i++) {
+		ask_numbered(&q[i], cache, "u", i & 1);
+		q[i].key.type = i & 2 ? DNS_TYPE_A : DNS_TYPE_AAAA;
+		q[i].key.route = i & 4 ? 1 : 2;
+		q[i].key.bits = i & 8 ? CACHE_KEY_DO : 0;
 		q[i].key.hash = 42;
 		put(&q[i].key, 1, i, 40, 60);
 	}
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(q); i++) {
 		assert_int_equal(get(&q[i].key, 1), CACHE_FRESH);
 		assert_true(is_made(out, i, 40, 60));
 	}
@@ -430,6 +433,10 @@ static void stale_answer_is_refreshed_by_one_caller(void **state)
 	assert_false(hit.refresh);
 	assert_int_equal(get(&q.key, 200 + CACHE_CLAIM_S), CACHE_STALE);
 	assert_true(hit.refresh);
+	/* One that has just been stored is not claimed yet. */
+	put(&q.key, 300, 1, 16, 1);
+	assert_int_equal(get(&q.key, 301), CACHE_STALE);
+	assert_true(hit.refresh);
 }
 
 static void peeking_neither_counts_nor_claims(void **state)
@@ -450,6 +457,30 @@ static void peeking_neither_counts_nor_claims(void **state)
 	assert_int_equal(get(&q.key, 150), CACHE_STALE);
 	assert_true(hit.refresh);
 	assert_int_equal(cache_peek(cache, &q.key, &RULES, 5000, &hit), CACHE_MISS);
+}
+
+static void a_refresh_is_claimed_without_a_query(void **state)
+{
+	struct asked q;
+
+	(void)state;
+	ask(&q, cache, "www.example", DNS_TYPE_A);
+	assert_true(cache_claim(cache, &q.key, 0)); /* nothing known: nobody else can have claimed it */
+	assert_true(cache_claim(cache, &q.key, 0));
+	put(&q.key, 0, 1, 16, 100);
+	assert_true(cache_claim(cache, &q.key, 95));
+	assert_false(cache_claim(cache, &q.key, 95));
+	assert_int_equal(get(&q.key, 150), CACHE_STALE);
+	assert_true(hit.refresh);
+	assert_false(cache_claim(cache, &q.key, 151));
+	assert_true(cache_claim(cache, &q.key, 150 + CACHE_CLAIM_S));
+	assert_int_equal(get(&q.key, 151 + CACHE_CLAIM_S), CACHE_STALE);
+	assert_false(hit.refresh);
+	/* A failure is no answer to refresh. */
+	ask(&q, cache, "other.example", DNS_TYPE_A);
+	cache_put_failure(cache, &q.key, DNS_SERVFAIL, 0, 5, 0);
+	assert_true(cache_claim(cache, &q.key, 1));
+	assert_true(cache_claim(cache, &q.key, 1));
 }
 
 /* ---- failures ---- */
@@ -556,6 +587,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(prefetch_that_is_off_refreshes_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stale_answer_is_refreshed_by_one_caller, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(peeking_neither_counts_nor_claims, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_refresh_is_claimed_without_a_query, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failure_is_told_until_its_retry_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failure_never_replaces_an_answer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(answer_past_serve_stale_does_not_hide_a_failure, set_up, tear_down),

@@ -241,7 +241,28 @@ static void hundred_thousand_zones_load_quickly_into_little_memory(void **state)
 	assert_in_range(route_table_bytes(table), 100000, 6000000);
 }
 
-/* Zones enough for tags of 32 bits to collide by themselves, and names that hash like them must still be told apart. */
+/* Pairs of parents below which the label `a` has the same tag, found by search: only the parent tells the two apart. */
+static void same_label_below_another_zone_is_told_apart_where_tags_collide(void **state)
+{
+	static const char *const pairs[][2] = {{"18795", "19e90"}, {"14465", "2708b"}, {"4c4f", "232b5"}, {"2dd68", "3673e"}};
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		(void)snprintf(text, sizeof(text), "a.%s", pairs[i][0]);
+		assert_int_equal(add(text, 1), 0);
+		(void)snprintf(text, sizeof(text), "b.%s", pairs[i][1]);
+		assert_int_equal(add(text, 2), 0);
+		(void)snprintf(text, sizeof(text), "a.%s", pairs[i][1]);
+		assert_int_equal(find(text), ROUTE_NONE);
+		assert_int_equal(add(text, 3), 0);
+		assert_int_equal(find(text), 3);
+		(void)snprintf(text, sizeof(text), "a.%s", pairs[i][0]);
+		assert_int_equal(find(text), 1);
+	}
+}
+
+/* Enough of them for tags of 32 bits to collide by themselves. */
 static void names_that_nobody_routed_are_never_found(void **state)
 {
 	uint64_t random = 11;
@@ -270,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(labels_of_all_lengths_and_depths_are_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(look_up_agrees_with_comparing_all_suffixes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(hundred_thousand_zones_load_quickly_into_little_memory, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(same_label_below_another_zone_is_told_apart_where_tags_collide, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(names_that_nobody_routed_are_never_found, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

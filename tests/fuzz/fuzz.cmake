@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# r53fwd_fuzz(NAME LIBRARIES …): tests/fuzz/fuzz_NAME.c in two programs. replay_NAME runs it over the files of
+# r53fwd_fuzz(NAME LIBRARIES … [SOURCES …]): tests/fuzz/fuzz_NAME.c in two programs. replay_NAME runs it over the files of
 # tests/fuzz/corpus/NAME and belongs to the ordinary suite; fuzz_NAME searches with libFuzzer:
 #
 #   CC=clang cmake -B build-fuzz -DR53FWD_FUZZ=ON -DR53FWD_SANITIZE=address,undefined
@@ -7,14 +7,14 @@
 #
 # A sanitizer has to be on: its runtime also answers the coverage calls in programs that are not linked with libFuzzer.
 function(r53fwd_fuzz name)
-  cmake_parse_arguments(FUZZ "" "" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(FUZZ "" "" "LIBRARIES;SOURCES" ${ARGN})
   set(folder ${CMAKE_SOURCE_DIR}/tests/fuzz)
-  add_executable(replay_${name} ${folder}/fuzz_${name}.c ${folder}/replay.c)
+  add_executable(replay_${name} ${folder}/fuzz_${name}.c ${folder}/replay.c ${FUZZ_SOURCES})
   target_link_libraries(replay_${name} PRIVATE ${FUZZ_LIBRARIES} r53fwd_flags)
   add_test(NAME fuzz/${name} COMMAND replay_${name} ${folder}/corpus/${name})
   set_tests_properties(fuzz/${name} PROPERTIES TIMEOUT 120)
   if(R53FWD_FUZZ)
-    add_executable(fuzz_${name} ${folder}/fuzz_${name}.c)
+    add_executable(fuzz_${name} ${folder}/fuzz_${name}.c ${FUZZ_SOURCES})
     target_link_libraries(fuzz_${name} PRIVATE ${FUZZ_LIBRARIES} r53fwd_flags)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
   endif()
@@ -27,3 +27,6 @@ foreach(name name question frame answer)
 endforeach()
 
 r53fwd_fuzz(config LIBRARIES config)
+r53fwd_fuzz(persist LIBRARIES server)
+r53fwd_fuzz(forward LIBRARIES server
+  SOURCES ${CMAKE_CURRENT_LIST_DIR}/../lib/world.c ${CMAKE_CURRENT_LIST_DIR}/../lib/chaos.c ${CMAKE_CURRENT_LIST_DIR}/../lib/fixed_random.c)

@@ -8,4 +8,7 @@ r53fwd_test(sim endpoint)
 r53fwd_test(sim control)
 
 # The forwarder on a virtual clock.
-r53fwd_test(sim trace_outage SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/lib/world.c LIBRARIES server)
+foreach(story outage guard faults long path)
+  r53fwd_test(sim trace_${story} SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/lib/world.c ${CMAKE_CURRENT_SOURCE_DIR}/lib/crowd.c
+    LIBRARIES server)
+endforeach()
