@@ -7,12 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "server/association.h"
+#include "server/keepwarm.h"
 #include "wire/text.h"
 
 enum { MOST_QUERIES = 1 << 20, REPLIES_KEPT = 4096, START_US = 1000000000 };
 
-enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_REFUSED };
+enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_FAILED };
 
 struct event {
 	struct event *next;
@@ -21,7 +24,7 @@ struct event {
 	struct transport_attempt *attempt;
 	struct fake_transport *transport;
 	size_t len;
-	uint8_t message[1500];
+	uint8_t message[WORLD_ANSWER_BYTES];
 };
 
 struct fake_transport {
@@ -37,11 +40,13 @@ struct world {
 	struct snapshot *snapshot;
 	struct forward *forward;
 	struct prober *prober;
+	struct association *association; /* NULL: nobody asked for it */
+	struct keepwarm *keepwarm;
 	struct random random;
-	struct transport_env worker_env, main_env;
+	struct transport_env worker_env, main_env, association_env;
 	struct metrics metrics;
 	struct world_upstream upstreams[WORLD_UPSTREAMS];
-	unsigned upstream_count, queries, replies, loss_state;
+	unsigned upstream_count, queries, replies, dropped, loss_state;
 	struct world_reply kept[REPLIES_KEPT];
 	uint8_t out[65536];
 	bool trace_off;
@@ -82,7 +87,9 @@ struct world_upstream *world_upstream(struct world *w, const char *ip)
 void world_set(struct world *w, const char *ip, enum world_fault fault)
 {
 	static const char *const names[WORLD_SERVER_FAULTS] = {
-		"well", "silent", "broken", "unreachable", "closed", "truncating", "lower-casing", "without EDNS"};
+		"well",	  "silent",	"broken",	"unreachable", "slandered",    "closed",
+		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach",
+	};
 
 	note(w, "-- %s is %s", ip, names[fault]);
 	world_upstream(w, ip)->fault = fault;
@@ -120,10 +127,10 @@ static unsigned dice(struct world *w)
 /* An A record with TTL 60 for A; NXDOMAIN with an SOA for names that begin with "nx"; NODATA for other types; NS for NS. */
 static size_t write_answer(const struct world_upstream *u, const struct question_upstream *q, bool stream, uint8_t *out)
 {
-	static const uint8_t soa[] = {0xc0, 12, 0, 6, 0, 1, 0, 0, 3, 0x84, 0, 22, 0, 0,
-				      0, 0, 0, 1, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84};
+	static const uint8_t soa[] = {0xc0, 12, 0, 6, 0, 1, 0, 0, 3, 0x84, 0, 22, 0, 0, 0,    0, 0,
+				      1,    0,	0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84, 0, 0, 3, 0x84};
 	static const uint8_t a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
-	static const uint8_t ns[] = {0xc0, 12, 0, 2, 0, 1, 0, 0, 0, 60, 0, 1, 0};
+	static const uint8_t ns[] = "\xc0\14\0\2\0\1\0\0\0\74\0\24\4ns-0\11awsdns-00\3com";
 	struct question_upstream echo = *q;
 	bool broken = u->fault == WORLD_RCODE, no_edns = u->fault == WORLD_NO_EDNS && q->edns;
 	uint16_t flags = DNS_QR | DNS_RD | DNS_RA;
@@ -137,17 +144,23 @@ static size_t write_answer(const struct world_upstream *u, const struct question
 	size_t opt = echo.edns ? EDNS_OPT_BYTES : 0, body = len - opt;
 	uint8_t opt_bytes[EDNS_OPT_BYTES];
 	memcpy(opt_bytes, out + body, opt);
-	if (u->fault == WORLD_TRUNCATE && !stream) {
+	if (u->fault == WORLD_GARBAGE) {
+		out[7] = 9; /* records that are not there */
+	} else if (u->fault == WORLD_TRUNCATE && !stream) {
 		flags |= DNS_TC;
 	} else if (broken || no_edns) {
 		flags |= broken ? u->rcode : DNS_FORMERR;
 	} else if (q->type == DNS_TYPE_A && memcmp(q->name->octets + 1, "nx", 2) != 0) {
 		memcpy(out + body, a, sizeof(a));
 		body += sizeof(a);
+		if (u->detached)
+			memcpy(out + body - 4, (const uint8_t[]){203, 0, 113, 5}, 4);
 		out[7] = 1;
 	} else if (q->type == DNS_TYPE_NS) {
 		memcpy(out + body, ns, sizeof(ns));
 		body += sizeof(ns);
+		if (u->detached)
+			out[body - 6] = '7'; /* awsdns-07.com */
 		out[7] = 1;
 	} else {
 		memcpy(out + body, soa, sizeof(soa));
@@ -160,11 +173,21 @@ static size_t write_answer(const struct world_upstream *u, const struct question
 	return body + opt;
 }
 
+static bool begins(const struct question_upstream *q, const char *label)
+{
+	return label != NULL && q->type != DNS_TYPE_NS && memcmp(q->name->octets + 1, label, strlen(label)) == 0;
+}
+
+static void check_never(const struct world_upstream *u, const struct question_upstream *q)
+{
+	size_t n = u->never == NULL ? 0 : strlen(u->never) + 1;
+
+	ASSERT(n == 0 || q->name->len < n || memcmp(q->name->octets + q->name->len - n, u->never, n) != 0);
+}
+
 static bool is_silent(struct world *w, const struct world_upstream *u, const struct question_upstream *q)
 {
-	size_t n = u->silent_name == NULL ? 0 : strlen(u->silent_name);
-
-	if (u->fault == WORLD_SILENT || (n > 0 && q->type != DNS_TYPE_NS && memcmp(q->name->octets + 1, u->silent_name, n) == 0))
+	if (u->fault == WORLD_SILENT || begins(q, u->silent_name))
 		return true;
 	return u->lost_pm > 0 && dice(w) < u->lost_pm;
 }
@@ -174,22 +197,33 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 	struct fake_transport *ft = (struct fake_transport *)t;
 	struct world *w = ft->world;
 	struct world_upstream *u = ft->upstream;
-	bool probe = t->env == &w->main_env;
+	bool probe = t->env == &w->main_env, check = t->env == &w->association_env;
 	struct event e = {.attempt = a, .transport = ft, .at_us = w->now_us + u->rtt_us, .kind = EVENT_ANSWER};
 	char name[TEXT_NAME_MAX];
 
+	t->dirty = true;
 	a->asked.id = random_u16(&w->random);
-	(*(probe ? &u->probed : &u->asked))++;
-	note(w, "  %s %s%s: %s", probe ? "probe" : "attempt", u->ip, ft->stream ? " over TCP" : "", text_name(a->asked.name, name));
-	if (ft->stream && (u->tcp_closed || u->fault == WORLD_CLOSED))
-		e.kind = EVENT_REFUSED;
+	(*(check ? &u->checked : probe ? &u->probed : &u->asked))++;
+	if (!w->trace_off)
+		note(w, "  %s %s%s: %s", check ? "check" : probe ? "probe" : "attempt", u->ip, ft->stream ? " over TCP" : "",
+		     text_name(a->asked.name, name));
+	check_never(u, &a->asked);
+	if (u->fault == WORLD_FORGED_ICMP && !ft->stream)
+		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ICMP});
+	if (u->fault == WORLD_UNSENDABLE)
+		e.at_us = w->now_us;
+	else if (begins(&a->asked, u->slow_name))
+		e.at_us += u->slow_us;
+	if (u->fault == WORLD_UNSENDABLE || (ft->stream && (u->tcp_closed || u->fault == WORLD_CLOSED)))
+		e.kind = EVENT_FAILED;
 	else if (!ft->stream && (u->fault == WORLD_ICMP || u->fault == WORLD_CLOSED))
 		e.kind = EVENT_ICMP;
 	else if (is_silent(w, u, &a->asked))
 		return 0;
 	if (e.kind == EVENT_ANSWER)
-		e.len = write_answer(u, &a->asked, ft->stream, e.message);
-	push(w, &e);
+		e.len = u->answer != NULL ? u->answer(&a->asked, ft->stream, e.message) : write_answer(u, &a->asked, ft->stream, e.message);
+	if (e.kind != EVENT_ANSWER || e.len > 0)
+		push(w, &e);
 	return 0;
 }
 
@@ -208,9 +242,26 @@ static void fake_cancel(struct transport *t, struct transport_attempt *a)
 	}
 }
 
+static void happen(struct world *w, struct event *e);
+
+/* What the system refuses is reported from here, as UDP does: the owner may send again meanwhile. */
 static void fake_flush(struct transport *t)
 {
+	struct world *w = ((struct fake_transport *)t)->world;
+	uint64_t made = w->events_made; /* what is sent meanwhile waits for another flush */
+
 	t->dirty = false;
+	for (struct event **at = &w->events; *at != NULL;) {
+		struct event *e = *at;
+		if (&e->transport->transport != t || e->kind != EVENT_FAILED || e->transport->stream || e->number >= made) {
+			at = &e->next;
+			continue;
+		}
+		*at = e->next;
+		happen(w, e);
+		free(e);
+		at = &w->events; /* the report may have changed the list */
+	}
 }
 
 static void fake_close(struct transport *t)
@@ -267,7 +318,7 @@ static void happen(struct world *w, struct event *e)
 	}
 	a->transport = NULL;
 	t->open_attempts--;
-	if (e->kind == EVENT_REFUSED)
+	if (e->kind == EVENT_FAILED)
 		events->failed(events->arg, a, -ECONNREFUSED);
 	else
 		events->answered(events->arg, a, e->message, e->len, echo == ECHO_ERROR);
@@ -315,7 +366,7 @@ static void send_reply(const struct reply_to *to, size_t len)
 	ASSERT(r->query != to->tcp.slot); /* each query is answered once */
 	memset(r, 0, offsetof(struct world_reply, message));
 	r->query = to->tcp.slot;
-	r->at_us = w->now_us;
+	r->at_us = world_now_us(w);
 	r->flags = dns_flags(w->out);
 	r->rcode = r->flags & DNS_RCODE;
 	r->ancount = dns_ancount(w->out);
@@ -330,7 +381,10 @@ static void send_reply(const struct reply_to *to, size_t len)
 
 static void drop_reply(const struct reply_to *to)
 {
-	note((struct world *)(void *)to->listener, "dropped %u", to->tcp.slot);
+	struct world *w = (struct world *)(void *)to->listener;
+
+	w->dropped++;
+	note(w, "dropped %u", to->tcp.slot);
 }
 
 static bool is_stream(const struct reply_to *to)
@@ -375,6 +429,11 @@ unsigned world_replies(const struct world *w)
 	return w->replies;
 }
 
+unsigned world_dropped(const struct world *w)
+{
+	return w->dropped;
+}
+
 /* ---- time */
 
 static uint64_t now(void *arg)
@@ -408,6 +467,36 @@ static void on_looped(void *arg, const struct snapshot_route *route, const struc
 	note(arg, "%s loops: %s brings it back", route->pools[0]->name, addr_format_ip(client, ip));
 }
 
+static void on_violated(void *arg, const struct snapshot_zone *zone, const struct pool *pool, const struct addr *seen)
+{
+	char name[TEXT_NAME_MAX], ip[ADDR_TEXT_MAX];
+
+	note(arg, "  %s does not expect %s from %s", text_name(&zone->config->name, name), addr_format_ip(seen, ip), pool->name);
+}
+
+static void on_judged(void *arg, const struct name *zone, const struct pool *pool, bool detached, const struct name *server)
+{
+	char name[TEXT_NAME_MAX], at[TEXT_NAME_MAX];
+
+	note(arg, "%s is %s at %s: %s", text_name(zone, name), detached ? "detached" : "private", pool->name, text_name(server, at));
+}
+
+static void on_heard(void *arg, const struct pool *pool, const struct name *zone, const uint8_t *message, size_t len)
+{
+	struct world *w = arg;
+
+	if (w->association != NULL)
+		association_hear(w->association, pool, zone, message, len);
+}
+
+static void on_refresh(void *arg, const struct name *name, uint16_t type, uint64_t hash)
+{
+	struct world *w = arg;
+
+	(void)hash;
+	forward_refresh(w->forward, name, type, w->now_us);
+}
+
 static void on_closed(void *arg, struct pool *pool)
 {
 	struct world *w = arg;
@@ -429,6 +518,9 @@ void world_run_ms(struct world *w, uint64_t ms)
 
 	for (;;) {
 		uint64_t next = MIN(forward_next_us(w->forward), prober_next_us(w->prober));
+		next = MIN(next, keepwarm_next_us(w->keepwarm));
+		if (w->association != NULL)
+			next = MIN(next, association_next_us(w->association));
 		if (w->events != NULL)
 			next = MIN(next, w->events->at_us);
 		if (next > end)
@@ -442,8 +534,13 @@ void world_run_ms(struct world *w, uint64_t ms)
 		}
 		forward_clock(w->forward, w->now_us);
 		prober_clock(w->prober, w->now_us);
+		keepwarm_clock(w->keepwarm, w->now_us);
+		if (w->association != NULL)
+			association_clock(w->association, w->now_us);
 		forward_flush(w->forward);
 		prober_flush(w->prober);
+		if (w->association != NULL)
+			association_flush(w->association);
 	}
 	w->now_us = end;
 }
@@ -483,10 +580,10 @@ static struct config *read_config(const char *zones_conf)
 
 struct world *world_new(const char *zones_conf)
 {
-	struct world *w = aligned_alloc(64, (sizeof(*w) + 63) / 64 * 64);
+	/* Most of it is never touched. */
+	struct world *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	ASSERT(w != NULL);
-	memset(w, 0, sizeof(*w));
+	ASSERT(w != MAP_FAILED);
 	the_world = w;
 	w->now_us = START_US;
 	w->loss_state = 1;
@@ -497,14 +594,27 @@ struct world *world_new(const char *zones_conf)
 	const struct forward_world fw = {.thread = 1, .random = &w->random, .metrics = &w->metrics, .env = &w->worker_env,
 					 .transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp},
 					 .replies = {room, send_reply, drop_reply, is_stream}, .threads = 2, .now_us = now,
-					 .doubt = on_doubt, .looped = on_looped, .changed = on_changed, .arg = w};
+					 .doubt = on_doubt, .looped = on_looped, .violated = on_violated, .changed = on_changed, .arg = w};
 	w->forward = forward_new(&fw, w->snapshot, w->now_us);
 	const struct prober_world pw = {.random = &w->random, .env = &w->main_env,
 					.transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp}, .threads = 2,
-					.now_us = now, .closed = on_closed, .opened = on_opened, .changed = on_changed, .arg = w};
+					.now_us = now, .closed = on_closed, .opened = on_opened, .changed = on_changed,
+					.heard = on_heard, .arg = w};
 	w->prober = prober_new(&pw, w->snapshot, w->now_us);
-	ASSERT(w->forward != NULL && w->prober != NULL);
+	w->keepwarm = keepwarm_new(&(struct keepwarm_world){on_refresh, w}, w->snapshot, w->now_us);
+	ASSERT(w->forward != NULL && w->prober != NULL && w->keepwarm != NULL);
 	return w;
+}
+
+void world_associate(struct world *w)
+{
+	const struct association_world aw = {.random = &w->random, .env = &w->association_env,
+					     .transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp}, .now_us = now,
+					     .judged = on_judged, .changed = on_changed, .arg = w};
+
+	w->association_env.random = &w->random;
+	w->association = association_new(&aw, w->snapshot, w->now_us);
+	ASSERT(w->association != NULL);
 }
 
 void world_reload(struct world *w, const char *zones_conf)
@@ -515,6 +625,9 @@ void world_reload(struct world *w, const char *zones_conf)
 	note(w, "-- reload");
 	forward_adopt(w->forward, next, w->now_us);
 	prober_adopt(w->prober, next, w->now_us);
+	keepwarm_adopt(w->keepwarm, next, w->now_us);
+	if (w->association != NULL)
+		association_adopt(w->association, next, w->now_us);
 	snapshot_unref(w->snapshot);
 	w->snapshot = next;
 }
@@ -523,9 +636,12 @@ void world_free(struct world *w)
 {
 	forward_free(w->forward);
 	prober_free(w->prober);
+	keepwarm_free(w->keepwarm);
+	if (w->association != NULL)
+		association_free(w->association);
 	ASSERT(w->events == NULL);
 	snapshot_unref(w->snapshot);
-	free(w);
+	munmap(w, sizeof(*w));
 }
 
 struct pool *world_pool(struct world *w, const char *name)

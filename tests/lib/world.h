@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_LIB_WORLD_H
 #define TESTS_LIB_WORLD_H
-/* A worker's forwarder and the prober on a virtual clock, between pretended clients and pretended upstreams: a day of outages runs in
- * milliseconds, and what happened is a text to compare with.
+/* A worker's forwarder, the prober and the names kept warm on a virtual clock, between pretended clients and pretended upstreams: a
+ * day of outages runs in milliseconds, and what happened is a text to compare with.
  *
  * Each upstream has an RTT and a fault. Events are kept in order of time; time jumps from one to the next. */
 
 #include "server/forward.h"
 #include "server/prober.h"
 
-enum { WORLD_UPSTREAMS = 32, WORLD_TRACE_BYTES = 1 << 20 };
+enum { WORLD_UPSTREAMS = 32, WORLD_TRACE_BYTES = 1 << 20, WORLD_ANSWER_BYTES = 4096 };
 
 enum world_fault {
 	WORLD_WELL,
 	WORLD_SILENT,
 	WORLD_RCODE,       /* `rcode` */
 	WORLD_ICMP,        /* unreachable, at once */
+	WORLD_FORGED_ICMP, /* the same, but the answer comes all the same */
 	WORLD_CLOSED,      /* unreachable, and TCP refused */
 	WORLD_TRUNCATE,    /* TC over UDP */
 	WORLD_WRONG_CASE,  /* does not echo letter case */
 	WORLD_NO_EDNS,     /* FORMERR without OPT to who sends one */
+	WORLD_GARBAGE,     /* answers that do not parse */
+	WORLD_UNSENDABLE,  /* the system knows no way: fails when it is flushed */
 	WORLD_SERVER_FAULTS
 };
+
+/* Writes the answer to what was asked; returns its length, 0: silence. At most WORLD_ANSWER_BYTES. */
+typedef size_t world_answer_fn(const struct question_upstream *asked, bool stream, uint8_t *out);
 
 struct world_upstream {
 	char ip[64];
@@ -31,7 +37,12 @@ struct world_upstream {
 	bool tcp_closed;
 	unsigned lost_pm;          /* of 1000 queries, by a fixed sequence */
 	const char *silent_name;   /* silent about names that begin with this label, however well otherwise */
-	unsigned asked, probed;    /* client questions and probes that came */
+	const char *slow_name;     /* `slow_us` more for names that begin with this label, over UDP and TCP */
+	uint64_t slow_us;
+	const char *never;         /* a question that ends in this must never come: octets of a name */
+	world_answer_fn *answer;   /* says what comes instead of the usual */
+	bool detached;             /* answers for everybody: A 203.0.113.5, and servers of another name than private zones have */
+	unsigned asked, probed, checked; /* client questions, probes and checks of association that came */
 };
 
 /* What a client got. */
@@ -66,12 +77,16 @@ unsigned world_send(struct world *w, const uint8_t *packet, size_t len, const ch
 void world_run_ms(struct world *w, uint64_t ms);
 uint64_t world_now_us(const struct world *w);
 
+/* From now on associations are checked, and what probes say of them is heard. */
+void world_associate(struct world *w);
+
 /* Reads another zones.conf. */
 void world_reload(struct world *w, const char *zones_conf);
 
 /* The reply to a query; NULL if none came yet. */
 const struct world_reply *world_reply(const struct world *w, unsigned query);
 unsigned world_replies(const struct world *w);
+unsigned world_dropped(const struct world *w);
 
 /* Everything that happened since the last call, a line each: `[  12] …`. */
 const char *world_trace(struct world *w);

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a flight as stories on the virtual clock: how long it waits, who is asked next, what its end leaves behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/forward_private.h"
+#include "story.h"
+
+#define TWO_REGIONS                                                                                                          \
+	"inbound-endpoints:\n  seoul: {policy: ordered, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}\n"       \
+	"  tokyo: {policy: ordered, addresses: [{ip: 10.9.1.1, az: az1}, {ip: 10.9.2.1, az: az2}]}\n"                           \
+	"zones: [{name: corp.example, to: [seoul, tokyo]}]\nlocal-upstreams: [192.168.0.2]\n"
+
+static void give_rtt(uint64_t ms)
+{
+	at("10.0.1.1")->rtt_us = at("10.0.2.1")->rtt_us = at("10.0.3.1")->rtt_us = ms * US_PER_MS;
+}
+
+static void nobody_knows(const char *label)
+{
+	at("10.0.1.1")->silent_name = at("10.0.2.1")->silent_name = at("10.0.3.1")->silent_name = label;
+}
+
+static void all_say(uint16_t rcode)
+{
+	world_set_all(w, WORLD_RCODE);
+	at("10.0.1.1")->rcode = at("10.0.2.1")->rcode = at("10.0.3.1")->rcode = rcode;
+	world_trace(w);
+}
+
+/* In the cache, and expired. */
+static void know(const char *name)
+{
+	assert_int_equal(ask_within(name, "A", 61000)->rcode, DNS_NOERROR);
+	world_trace(w);
+}
+
+/* ---- patience */
+
+static void lame_name_is_asked_of_all_twice_and_told_after_four_seconds(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	nobody_knows("lame");
+	world_ask(w, "lame.corp.example", "A");
+	world_run_ms(w, 9000);
+	world_ask(w, "lame.corp.example", "A");
+	world_run_ms(w, 1500);
+	world_ask(w, "lame.corp.example", "A");
+	world_run_ms(w, 20);
+	expect("[ 1000] query 1 lame.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[ 1012]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[ 1062]   attempt 10.0.3.1: lame.corp.example\n"
+	       "[ 1212]   seoul is doubted\n"
+	       "[ 1212]   probe 10.0.1.1: corp.example\n"
+	       "[ 1212]   probe 10.0.2.1: corp.example\n"
+	       "[ 1212]   probe 10.0.3.1: corp.example\n"
+	       "[ 3000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[ 3200]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[ 3600]   attempt 10.0.3.1: lame.corp.example\n"
+	       "[ 5000] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) silent, 10.0.3.1:53 (az3) silent\n"
+	       "[10000] query 2 lame.corp.example A\n"
+	       "[10000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[10010]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[10060]   attempt 10.0.3.1: lame.corp.example\n"
+	       "[10210]   seoul is doubted\n"
+	       "[10210]   probe 10.0.1.1: corp.example\n"
+	       "[10210]   probe 10.0.2.1: corp.example\n"
+	       "[10210]   probe 10.0.3.1: corp.example\n"
+	       "[11500] query 3 lame.corp.example A\n");
+}
+
+static void lame_name_that_was_known_is_served_stale_after_a_while(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	know("lame.corp.example");
+	nobody_knows("lame");
+	world_ask(w, "lame.corp.example", "A");
+	world_run_ms(w, 10000);
+	world_ask(w, "lame.corp.example", "A"); /* at once, for 30 s */
+	world_run_ms(w, 20000);
+	world_ask(w, "lame.corp.example", "A");
+	world_run_ms(w, 10000);
+	world_ask(w, "lame.corp.example", "A"); /* then somebody asks again */
+	world_run_ms(w, 6000);
+	expect("[62000] query 2 lame.corp.example A\n"
+	       "[62000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[62010]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[62060]   attempt 10.0.3.1: lame.corp.example\n"
+	       "[62210]   seoul is doubted\n"
+	       "[62210]   probe 10.0.1.1: corp.example\n"
+	       "[62210]   probe 10.0.2.1: corp.example\n"
+	       "[62210]   probe 10.0.3.1: corp.example\n"
+	       "[63800] reply 2 NOERROR, no address answers; this was the last answer\n"
+	       "[64000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[64200]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[64600]   attempt 10.0.3.1: lame.corp.example\n"
+	       "[72000] query 3 lame.corp.example A\n"
+	       "[72000] reply 3 NOERROR, no address answers; this was the last answer\n"
+	       "[92000] query 4 lame.corp.example A\n"
+	       "[92000] reply 4 NOERROR, no address answers; this was the last answer\n"
+	       "[102000] query 5 lame.corp.example A\n"
+	       "[102000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[102010]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[102060]   attempt 10.0.3.1: lame.corp.example\n"
+	       "[102210]   seoul is doubted\n"
+	       "[102210]   probe 10.0.1.1: corp.example\n"
+	       "[102210]   probe 10.0.2.1: corp.example\n"
+	       "[102210]   probe 10.0.3.1: corp.example\n"
+	       "[103800] reply 5 NOERROR, no address answers; this was the last answer\n"
+	       "[104000]   attempt 10.0.1.1: lame.corp.example\n"
+	       "[104200]   attempt 10.0.2.1: lame.corp.example\n"
+	       "[104600]   attempt 10.0.3.1: lame.corp.example\n");
+}
+
+static void slow_name_is_waited_for(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	at("10.0.1.1")->slow_name = at("10.0.2.1")->slow_name = at("10.0.3.1")->slow_name = "slow";
+	at("10.0.1.1")->slow_us = at("10.0.2.1")->slow_us = at("10.0.3.1")->slow_us = 1500 * US_PER_MS;
+	world_ask(w, "slow.corp.example", "A");
+	world_run_ms(w, 6000);
+	expect("[ 1000] query 1 slow.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: slow.corp.example\n"
+	       "[ 1012]   attempt 10.0.2.1: slow.corp.example\n"
+	       "[ 1062]   attempt 10.0.3.1: slow.corp.example\n"
+	       "[ 1212]   seoul is doubted\n"
+	       "[ 1212]   probe 10.0.1.1: corp.example\n"
+	       "[ 1212]   probe 10.0.2.1: corp.example\n"
+	       "[ 1212]   probe 10.0.3.1: corp.example\n"
+	       "[ 2504] reply 1 NOERROR\n");
+	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
+}
+
+static void endpoint_that_is_slower_than_stale_after_is_answered_for_from_stale(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	know("www.corp.example");
+	give_rtt(2500);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 1800);
+	expect("[62000] query 2 www.corp.example A\n"
+	       "[62000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[62010]   attempt 10.0.2.1: www.corp.example\n"
+	       "[62060]   attempt 10.0.3.1: www.corp.example\n"
+	       "[62210]   seoul is doubted\n"
+	       "[62210]   probe 10.0.1.1: corp.example\n"
+	       "[62210]   probe 10.0.2.1: corp.example\n"
+	       "[62210]   probe 10.0.3.1: corp.example\n"
+	       "[62410] seoul is down\n"
+	       "[62410] reply 2 NOERROR, no address answers; this was the last answer\n"
+	       "[62910]   probe 10.0.1.1: corp.example\n"
+	       "[63410]   probe 10.0.2.1: corp.example\n");
+}
+
+/* ---- to: [seoul, tokyo] */
+
+static void second_region_is_asked_when_the_first_is_silent(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	world_set(w, "10.0.1.1", WORLD_SILENT);
+	world_set(w, "10.0.2.1", WORLD_SILENT);
+	world_trace(w);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 700);
+	expect("[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1012]   attempt 10.0.2.1: www.corp.example\n"
+	       "[ 1062]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1212]   seoul is doubted\n"
+	       "[ 1212]   probe 10.0.1.1: corp.example\n"
+	       "[ 1212]   probe 10.0.2.1: corp.example\n"
+	       "[ 1412] seoul is down\n"
+	       "[ 1412]   attempt 10.9.1.1: www.corp.example\n"
+	       "[ 1416] reply 1 NOERROR\n");
+}
+
+static void second_region_is_asked_when_the_first_is_out_of_reach(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	world_set(w, "10.0.1.1", WORLD_UNSENDABLE);
+	world_set(w, "10.0.2.1", WORLD_UNSENDABLE);
+	world_trace(w);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 100);
+	expect("[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1000]   10.0.1.1 suspect\n"
+	       "[ 1000]   attempt 10.0.2.1: www.corp.example\n"
+	       "[ 1000]   10.0.2.1 suspect\n"
+	       "[ 1000]   attempt 10.9.1.1: www.corp.example\n"
+	       "[ 1000]   probe 10.0.1.1: corp.example\n"
+	       "[ 1000]   probe 10.0.2.1: corp.example\n"
+	       "[ 1004] reply 1 NOERROR\n");
+}
+
+static bool is_probe(const struct question_upstream *asked)
+{
+	return asked->type == DNS_TYPE_NS;
+}
+
+static size_t write_rcode(const struct question_upstream *asked, uint16_t rcode, uint8_t *out)
+{
+	struct question_upstream echo = *asked;
+
+	echo.flags = 0;
+	echo.edns = false;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, (uint16_t)(DNS_QR | DNS_RD | DNS_RA | rcode));
+	return len;
+}
+
+/* Well, but for the names. */
+static size_t break_names(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	(void)stream;
+	return write_rcode(asked, is_probe(asked) ? DNS_NOERROR : DNS_SERVFAIL, out);
+}
+
+static void broken_name_is_not_asked_of_the_second_region(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	at("10.0.1.1")->answer = at("10.0.2.1")->answer = break_names;
+	world_ask(w, "broken.corp.example", "A");
+	world_run_ms(w, 1000);
+	expect("[ 1000] query 1 broken.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: broken.corp.example\n"
+	       "[ 1004]   attempt 10.0.2.1: broken.corp.example\n"
+	       "[ 1008]   seoul is doubted\n"
+	       "[ 1008]   probe 10.0.1.1: corp.example\n"
+	       "[ 1008]   probe 10.0.2.1: corp.example\n"
+	       "[ 1208]   attempt 10.0.1.1: broken.corp.example\n"
+	       "[ 1212] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) SERVFAIL, 10.0.2.1:53 (az2) SERVFAIL\n");
+}
+
+static void second_region_takes_over_from_one_that_answers_errors_only(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	world_set(w, "10.0.1.1", WORLD_RCODE);
+	world_set(w, "10.0.2.1", WORLD_RCODE);
+	at("10.0.1.1")->rcode = at("10.0.2.1")->rcode = DNS_SERVFAIL;
+	world_trace(w);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 1000);
+	expect("[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1004]   attempt 10.0.2.1: www.corp.example\n"
+	       "[ 1008]   seoul is doubted\n"
+	       "[ 1008]   probe 10.0.1.1: corp.example\n"
+	       "[ 1008]   probe 10.0.2.1: corp.example\n"
+	       "[ 1012]   10.0.1.1 suspect\n"
+	       "[ 1012]   10.0.2.1 suspect\n"
+	       "[ 1012]   probe 10.0.1.1: corp.example\n"
+	       "[ 1012]   probe 10.0.2.1: corp.example\n"
+	       "[ 1208]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1212]   attempt 10.9.1.1: www.corp.example\n"
+	       "[ 1216] reply 1 NOERROR\n");
+}
+
+static void client_is_told_of_both_regions_when_both_are_silent(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	world_set_all(w, WORLD_SILENT);
+	world_trace(w);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 4500);
+	world_ask(w, "other.corp.example", "A");
+	world_run_ms(w, 100);
+	expect("[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1012]   attempt 10.0.2.1: www.corp.example\n"
+	       "[ 1062]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1212]   seoul is doubted\n"
+	       "[ 1212]   probe 10.0.1.1: corp.example\n"
+	       "[ 1212]   probe 10.0.2.1: corp.example\n"
+	       "[ 1412] seoul is down\n"
+	       "[ 1412]   attempt 10.9.1.1: www.corp.example\n"
+	       "[ 1424]   attempt 10.9.2.1: www.corp.example\n"
+	       "[ 1474]   attempt 10.9.1.1: www.corp.example\n"
+	       "[ 1624]   tokyo is doubted\n"
+	       "[ 1624]   probe 10.9.1.1: corp.example\n"
+	       "[ 1624]   probe 10.9.2.1: corp.example\n"
+	       "[ 1824] tokyo is down\n"
+	       "[ 1824] reply 1 SERVFAIL, seoul: down; tokyo: 10.9.1.1:53 (az1) silent, 10.9.2.1:53 (az2) silent\n"
+	       "[ 1912]   probe 10.0.1.1: corp.example\n"
+	       "[ 2324]   probe 10.9.1.1: corp.example\n"
+	       "[ 2412]   probe 10.0.2.1: corp.example\n"
+	       "[ 2824]   probe 10.9.2.1: corp.example\n"
+	       "[ 2912]   probe 10.0.1.1: corp.example\n"
+	       "[ 3324]   probe 10.9.1.1: corp.example\n"
+	       "[ 3412]   probe 10.0.2.1: corp.example\n"
+	       "[ 3824]   probe 10.9.2.1: corp.example\n"
+	       "[ 3912]   probe 10.0.1.1: corp.example\n"
+	       "[ 4324]   probe 10.9.1.1: corp.example\n"
+	       "[ 4412]   probe 10.0.2.1: corp.example\n"
+	       "[ 4824]   probe 10.9.2.1: corp.example\n"
+	       "[ 4912]   probe 10.0.1.1: corp.example\n"
+	       "[ 5324]   probe 10.9.1.1: corp.example\n"
+	       "[ 5412]   probe 10.0.2.1: corp.example\n"
+	       "[ 5500] query 2 other.corp.example A\n"
+	       "[ 5500] reply 2 SERVFAIL, seoul: down, none of its 2 addresses answers; tokyo: down, none of its 2 addresses answers\n");
+}
+
+/* ---- what a failure leaves behind */
+
+static void error_is_remembered_for_a_second(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	all_say(DNS_SERVFAIL);
+	world_ask(w, "broken.corp.example", "A");
+	world_run_ms(w, 500);
+	unsigned asked = at("10.0.1.1")->asked;
+	assert_int_equal(ask_within("broken.corp.example", "A", 100)->rcode, DNS_SERVFAIL);
+	assert_int_equal(at("10.0.1.1")->asked, asked);
+	world_set_all(w, WORLD_WELL);
+	world_run_ms(w, 1500);
+	assert_int_equal(ask_within("broken.corp.example", "A", 100)->rcode, DNS_NOERROR);
+}
+
+static void known_name_is_served_stale_when_all_answer_errors(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	know("www.corp.example");
+	all_say(DNS_REFUSED);
+	const struct world_reply *r = ask_within("www.corp.example", "A", 100);
+	assert_int_equal(r->rcode, DNS_NOERROR);
+	assert_int_equal(r->ede, DNS_EDE_STALE_ANSWER);
+	assert_int_equal(r->ttl_s, 30);
+	/* The failure did not replace it. */
+	world_run_ms(w, 31000);
+	assert_int_equal(ask_within("www.corp.example", "A", 1000)->ede, DNS_EDE_STALE_ANSWER);
+}
+
+/* ---- joining */
+
+static void client_that_joins_a_prefetch_is_served_stale_in_time(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	for (int i = 0; i < 4; i++)
+		ask_within("pop.corp.example", "A", 10);
+	nobody_knows("pop");
+	world_run_ms(w, 58900);
+	world_ask(w, "pop.corp.example", "A"); /* claims the refresh */
+	world_run_ms(w, 1200);                 /* expired */
+	unsigned q = world_ask(w, "pop.corp.example", "A");
+	uint64_t asked_us = world_now_us(w);
+	world_run_ms(w, 3000);
+	assert_non_null(world_reply(w, q));
+	assert_int_equal(world_reply(w, q)->ede, DNS_EDE_STALE_ANSWER);
+	assert_true(world_reply(w, q)->at_us <= asked_us + 610 * US_PER_MS); /* 1.8 s since the prefetch began */
+}
+
+static void flights_attempts_and_queries_are_given_back(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set(w, "10.0.1.1", WORLD_SILENT);
+	ask_within("a.corp.example", "A", 20);
+	const struct forward *f = world_forward(w);
+	assert_int_equal(forward_waiting(f), 0);
+	assert_int_equal(f->flights.used, 1); /* lingers to see whether the first address was slow or silent */
+	world_run_ms(w, 1100);
+	assert_int_equal(f->flights.used, 0);
+	assert_int_equal(f->attempts.used, 0);
+	assert_int_equal(f->queries.used, 0);
+}
+
+static void forwarder_may_end_with_questions_in_flight(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set(w, "10.0.1.1", WORLD_TRUNCATE);
+	at("10.0.1.1")->tcp_closed = true;
+	world_set(w, "10.0.3.1", WORLD_SILENT);
+	at("10.0.2.1")->silent_name = "slow";
+	world_ask(w, "slow.corp.example", "A"); /* a cut answer is kept, two are silent */
+	world_ask(w, "well.corp.example", "A");
+	world_run_ms(w, 30);
+	expect("[ 1000] -- 10.0.1.1 is truncating\n"
+	       "[ 1000] -- 10.0.3.1 is silent\n"
+	       "[ 1000] query 1 slow.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: slow.corp.example\n"
+	       "[ 1000] query 2 well.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: well.corp.example\n"
+	       "[ 1004]   attempt 10.0.1.1 over TCP: slow.corp.example\n"
+	       "[ 1004]   attempt 10.0.1.1 over TCP: well.corp.example\n"
+	       "[ 1008]   attempt 10.0.2.1: slow.corp.example\n"
+	       "[ 1008]   attempt 10.0.2.1: well.corp.example\n"
+	       "[ 1012] reply 2 NOERROR\n"
+	       "[ 1020]   attempt 10.0.3.1: slow.corp.example\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORY(lame_name_is_asked_of_all_twice_and_told_after_four_seconds),
+		STORY(lame_name_that_was_known_is_served_stale_after_a_while),
+		STORY(slow_name_is_waited_for),
+		STORY(endpoint_that_is_slower_than_stale_after_is_answered_for_from_stale),
+		STORY(second_region_is_asked_when_the_first_is_silent),
+		STORY(second_region_is_asked_when_the_first_is_out_of_reach),
+		STORY(broken_name_is_not_asked_of_the_second_region),
+		STORY(second_region_takes_over_from_one_that_answers_errors_only),
+		STORY(client_is_told_of_both_regions_when_both_are_silent),
+		STORY(error_is_remembered_for_a_second),
+		STORY(known_name_is_served_stale_when_all_answer_errors),
+		STORY(client_that_joins_a_prefetch_is_served_stale_in_time),
+		STORY(flights_attempts_and_queries_are_given_back),
+		STORY(forwarder_may_end_with_questions_in_flight),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
