@@ -8,6 +8,7 @@ paths of our programs come from the environment (R53FWD, R53SIM); CMake puts the
 
 import collections
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -332,6 +333,7 @@ class Forwarder(Program):
         self.port = at.port if at else LOOPBACK.port(self.ip)
         self.more = list(more)
         self.conf = os.path.join(folder, f"{name}.conf")
+        self.control = os.path.join(folder, f"{name}.control")
         self.write_conf(conf)
         super().__init__(name, folder, [R53FWD, "--zones", self.conf, *options], env)
         if ready:
@@ -339,11 +341,24 @@ class Forwarder(Program):
 
     def write_conf(self, conf):
         with open(self.conf, "w", encoding="utf-8") as file:
-            file.write(f"listen: {[f'{self.ip}:{self.port}', *self.more]}\n{conf}")
+            control = "" if "control:" in conf else f"\ncontrol: {self.control}\n"
+            file.write(f"listen: {[f'{self.ip}:{self.port}', *self.more]}\n{conf}{control}")
 
     def reload(self, conf):
         self.write_conf(conf)
         self.signal(signal.SIGHUP)
+
+    def command(self, *words, expect=0):
+        """Runs `r53fwd WORDS` against this daemon's control socket; returns what it printed, and said to stderr."""
+        argv = [R53FWD, *words, "--control", self.control]
+        run = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=self.folder)
+        if run.returncode != expect:
+            raise AssertionError(f"{' '.join(words)} ended with {run.returncode}, not {expect}: {run.stdout[:2000]}{run.stderr}")
+        return run.stdout, run.stderr
+
+    def status(self, expect=0):
+        """What `r53fwd status --json` prints, read."""
+        return json.loads(self.command("status", "--json", expect=expect)[0])
 
     def is_ready(self):
         """localhost is answered by the forwarder itself: asking for it costs no upstream a query."""
@@ -362,7 +377,7 @@ def find_program(name):
 class Nsd(Program):
     """NSD with zones {name: text}: an authoritative server that was not written by us. `at`: its Address, if not one of our choice."""
 
-    def __init__(self, folder, zones, name="nsd", at=None):
+    def __init__(self, folder, zones, name="nsd", at=None, server_lines=""):
         self.ip = at.ip if at else LOOPBACK.ip()
         self.port = at.port if at else LOOPBACK.port(self.ip)
         conf = os.path.join(folder, f"{name}.conf")
@@ -370,7 +385,7 @@ class Nsd(Program):
             file.write(
                 f"server:\n  ip-address: {self.ip}@{self.port}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: {folder}\n"
                 f"  database: \"\"\n  pidfile: \"\"\n  zonelistfile: {folder}/{name}.list\n  xfrdfile: {folder}/{name}.xfrd\n"
-                f"  server-count: 1\n  rrl-ratelimit: 0\nremote-control:\n  control-enable: no\n"
+                f"  server-count: 1\n  rrl-ratelimit: 0\n{server_lines}\nremote-control:\n  control-enable: no\n"
             )
             for i, (zone, text) in enumerate(zones.items()):
                 with open(os.path.join(folder, f"{name}{i}.zone"), "w", encoding="utf-8") as zone_file:

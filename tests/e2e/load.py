@@ -12,6 +12,8 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from lib import PATIENCE_S, Case, wait_for
+
 # What became of a query: took is None, and rcode too, while no answer has come.
 Sent = collections.namedtuple("Sent", "name at took rcode")
 
@@ -28,7 +30,8 @@ def encode(name, id):
 class Load:
     """Asks `server` for names(0), names(1), … at `qps`, from `ports` sockets, until it is told to stop.
 
-    The sockets belong to the network namespace that the caller is in. More ports than workers: SO_REUSEPORT deals sockets out by port."""
+    The sockets belong to the network namespace that the caller is in. There are more of them than workers, for SO_REUSEPORT deals clients
+    out by port."""
 
     def __init__(self, server, names, qps, ports=8):
         self.names = names
@@ -140,3 +143,20 @@ def summary(sent):
     answered = [q.took for q in sent if q.took is not None]
     kinds = collections.Counter(q.rcode or "lost" for q in sent)
     return f"{dict(kinds)}, slowest {max(answered, default=0):.3f} s"
+
+
+class Loaded(Case):
+    """A test under load."""
+
+    def load(self, fwd, names, qps):
+        load = Load(fwd, names, qps)
+        self.addCleanup(load.abandon)
+        return load
+
+    def go_on(self, load, seconds):
+        """Lets the load run for so long, counted in queries."""
+        wanted = len(load.sent) + seconds * load.qps
+        wait_for(lambda: load.check() and len(load.sent) >= wanted, patience_s=seconds + PATIENCE_S, what="the load")
+
+    def fwd_says(self, fwd, words, times=1):
+        wait_for(lambda: fwd.check_alive() or fwd.text().count(words) >= times, patience_s=30, what=f"“{words}”")

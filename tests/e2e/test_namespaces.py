@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network of its own: the host on premises, a router that stands for Direct Connect or the VPN, and one network per AZ behind it, each
+a network namespace; NSD serves in the AZs. What real paths do to packets, nftables does in the router.
+
+    prem 10.9.0.2 --- 10.9.0.1 router 10.20.N.1 --- 10.20.N.10 azN        (N: 1, 2, 3)
+
+Names carry this process's id, and what was made is taken away again, whatever happens. Nothing outside these namespaces is touched."""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+import time
+
+import dns.flags
+import dns.message
+
+from lib import (
+    AT_ONCE_S,
+    CORP,
+    PATIENCE_S,
+    Address,
+    Nsd,
+    addresses,
+    ask,
+    ede,
+    endpoint_conf,
+    main,
+    make_query,
+    raw,
+    wait_for,
+    zones_conf,
+)
+from load import Loaded, failed, slowest, summary, unanswered
+
+# CTest takes this for "skipped".
+SKIPPED = 77
+CLONE_NEWNET = 0x40000000
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+ROUTE = "{name: corp.test, to: seoul}"
+HARD_BOUND_S = 4
+STALE_AFTER_S = 1.8
+WWW = ["10.20.1.1", "10.20.1.2"]
+
+# Besides CORP: an answer that just fits 1232 octets, which is 1260 on the wire, and one beyond every datagram.
+ZONE = (
+    CORP
+    + "*.fleeting 1 A 10.20.1.9\n"
+    + "".join(f'fits TXT "part {i:02} {"x" * 100}"\n' for i in range(9))
+    + "".join(f"huge A 10.21.{i // 250}.{i % 250}\n" for i in range(1000))
+)
+
+
+def run(*argv, **options):
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **options)
+    if done.returncode != 0:
+        raise OSError(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+class Namespace:
+    """A network namespace with a name. Inside `with`, sockets and children of this thread belong to it."""
+
+    def __init__(self, role):
+        self.name = f"r53fwd-{os.getpid()}-{role}"
+        run("ip", "netns", "add", self.name)
+        try:
+            self.fd = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
+            self.ip("link", "set", "lo", "up")
+        except OSError:
+            self.delete()
+            raise
+
+    def ip(self, *words):
+        return run("ip", "-n", self.name, *words)
+
+    @contextlib.contextmanager
+    def inside(self):
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            enter(self.fd)
+            try:
+                yield
+            finally:
+                enter(before)
+        finally:
+            os.close(before)
+
+    def delete(self):
+        with contextlib.suppress(AttributeError):
+            os.close(self.fd)
+        run("ip", "netns", "del", self.name)
+
+
+def enter(fd):
+    if LIBC.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
+
+
+class Network:
+    """The picture above."""
+
+    AZS = 3
+
+    def __init__(self):
+        self.spaces = []
+        try:
+            self.prem, self.router = self.add("prem"), self.add("router")
+            self.azs = [self.add(f"az{i + 1}") for i in range(self.AZS)]
+            self.join(self.prem, "dx", "10.9.0.2/24", "prem", "10.9.0.1/24")
+            for i, az in enumerate(self.azs):
+                self.join(az, "eni", f"10.20.{i + 1}.10/24", f"az{i + 1}", f"10.20.{i + 1}.1/24")
+            with self.router.inside(), open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as file:
+                file.write("1")
+            self.filter()
+        except BaseException:
+            self.delete()
+            raise
+
+    def add(self, role):
+        space = Namespace(role)
+        self.spaces.append(space)
+        return space
+
+    def join(self, space, device, ip, router_device, router_ip):
+        """A cable between a namespace and the router; the router is its way to everywhere."""
+        space.ip("link", "add", device, "type", "veth", "peer", "name", router_device, "netns", self.router.name)
+        space.ip("addr", "add", ip, "dev", device)
+        self.router.ip("addr", "add", router_ip, "dev", router_device)
+        space.ip("link", "set", device, "up")
+        self.router.ip("link", "set", router_device, "up")
+        space.ip("route", "add", "default", "via", router_ip.split("/")[0])
+
+    def filter(self, *rules):
+        """The router's rules for what passes through it, in place of those before. No connection tracking: it would put fragments
+        together."""
+        chain = "type filter hook forward priority 0; policy accept;\n" + "".join(f"{rule}\n" for rule in rules)
+        text = f"table ip path {{}}\ndelete table ip path\ntable ip path {{\nchain forward {{\n{chain}}}\n}}\n"
+        with self.router.inside():
+            run("nft", "-f", "-", input=text)
+
+    def delete(self):
+        """The cables go with their ends."""
+        for space in reversed(self.spaces):
+            with contextlib.suppress(OSError):
+                space.delete()
+
+
+def obstacle():
+    """Why there is no network of our own here; None if there is one."""
+    if os.geteuid() != 0:
+        return "only root can make network namespaces"
+    for tool in ("ip", "nft", "nsd"):
+        if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"):
+            return f"{tool} is not installed"
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    try:
+        network = Network()
+    except OSError as refusal:
+        return f"this machine refuses: {refusal}"
+    network.delete()
+    return None
+
+
+class Path(Loaded):
+    # Large datagrams, as an inbound endpoint sends them to who asks for such.
+    NSD = "  ipv4-edns-size: 4096\n"
+
+    def setUp(self):
+        # Before the stage is set: clean-ups run last in, first out, so the programs end first, and then the network goes.
+        self.network = Network()
+        self.addCleanup(self.network.delete)
+        super().setUp()
+        self.ips = [f"10.20.{i + 1}.10" for i in range(Network.AZS)]
+
+    def tearDown(self):
+        self.network.filter()
+
+    def begin(self, conf="", rest=""):
+        """NSD in each AZ, the forwarder on premises. From here on this thread lives on premises too."""
+        self.nsds = []
+        for i, az in enumerate(self.network.azs):
+            with az.inside():
+                at = Address(self.ips[i], 53, f"az{i + 1}")
+                nsd = self.stage.add(Nsd(self.stage.folder, {"corp.test": ZONE}, name=f"nsd{i + 1}", at=at, server_lines=self.NSD))
+                nsd.az = at.az
+                self.nsds.append(nsd)
+        stay = contextlib.ExitStack()
+        stay.enter_context(self.network.prem.inside())
+        self.addCleanup(stay.close)
+        self.addresses = self.nsds
+        self.fwd = self.forwarder(zones_conf([endpoint_conf(self, extra=conf)], [ROUTE], rest=rest))
+        for i in range(10):
+            self.expect(ask(self.fwd, f"warm{i}.wild.corp.test"))
+        return self.fwd
+
+    def check_loaded(self, *rules, seconds=2):
+        """Under these rules no query fails, and none takes longer than the contract's bound."""
+        load = self.load(self.fwd, lambda i: f"q{i}.wild.corp.test", 200)
+        self.go_on(load, 0.5)
+        self.network.filter(*rules)
+        self.go_on(load, seconds)
+        self.network.filter()
+        self.go_on(load, 0.5)
+        sent = load.finish()
+        self.check_all_well(sent)
+
+    def check_all_well(self, sent):
+        self.assertEqual(failed(sent), [], summary(sent))
+        self.assertLess(slowest(sent), HARD_BOUND_S, summary(sent))
+
+
+class OneAz(Path):
+    def test_silent_az_costs_no_query(self):
+        self.begin()
+        self.check_loaded(f"ip daddr {self.ips[0]} drop")
+
+    def test_az_whose_answers_are_lost_costs_no_query(self):
+        self.begin()
+        self.check_loaded(f"ip saddr {self.ips[0]} drop")
+
+    def check_rejected(self, kind):
+        """An ICMP error starts the next attempt at once. `hedge: off`: nothing else would before the attempt's timeout ends."""
+        self.begin(conf="policy: ordered, hedge: off")
+        rule = f"ip daddr {self.ips[0]} udp dport 53 reject with icmp type {kind}"
+        self.network.filter(rule)
+        with self.within(AT_ONCE_S):
+            self.expect(ask(self.fwd, "www.corp.test"), ips=WWW)
+        self.fwd_says(self.fwd, "the network says it is unreachable")
+        self.network.filter()
+        self.check_loaded(rule)
+
+    def test_admin_prohibited_is_understood(self):
+        self.check_rejected("admin-prohibited")
+
+    def test_host_unreachable_is_understood(self):
+        self.check_rejected("host-unreachable")
+
+    def test_loss_of_30_percent_towards_one_az_costs_no_query(self):
+        self.begin()
+        self.check_loaded(f"ip daddr {self.ips[0]} numgen random mod 100 < 30 drop", seconds=3)
+
+    def test_unplugged_az_costs_no_query(self):
+        """The router has no neighbour there any more; after some seconds it says so with ICMP."""
+        self.begin()
+        load = self.load(self.fwd, lambda i: f"q{i}.wild.corp.test", 200)
+        self.go_on(load, 0.5)
+        self.network.azs[0].ip("link", "set", "eni", "down")
+        self.go_on(load, 3)
+        self.check_all_well(load.finish())
+
+
+class WholePath(Path):
+    def test_cut_path_and_back(self):
+        """Known names are served stale, others told at once, and all is well again when the path is."""
+        self.begin()
+        known = [f"k{i}.fleeting.corp.test" for i in range(10)]
+        for name in known:
+            self.expect(ask(self.fwd, name))
+        load = self.load(self.fwd, lambda i: known[i // 2 % 10] if i % 2 else f"q{i}.wild.corp.test", 100)
+        self.go_on(load, 1.2)
+        self.network.filter("drop")
+        cut = time.monotonic()
+        self.fwd_says(self.fwd, "seoul is down")
+        noticed = time.monotonic()
+        self.go_on(load, 1.2)
+        with self.within(AT_ONCE_S):
+            self.expect(ask(self.fwd, known[0]), ips=["10.20.1.9"], ede_code=3)
+        with self.within(AT_ONCE_S):
+            response = self.expect(ask(self.fwd, "odd.corp.test", "TYPE65400"), "SERVFAIL", ede_code=22)
+        self.assertIn("seoul", dict(ede(response))[22])
+        self.network.filter()
+        healed = time.monotonic()
+        self.fwd_says(self.fwd, "seoul is up again")
+        back = time.monotonic()
+        self.go_on(load, 1)
+        sent = load.finish()
+        self.assertEqual(unanswered(sent), [], summary(sent))
+        self.assertLess(slowest(sent), HARD_BOUND_S + AT_ONCE_S, summary(sent))
+        of_known = [q for q in sent if q.name in known]
+        self.assertEqual(failed(of_known), [], summary(of_known))
+        self.assertLess(slowest(of_known), STALE_AFTER_S + AT_ONCE_S)
+        down = [q for q in sent if noticed < q.at < healed]
+        self.assertLess(slowest(down), AT_ONCE_S, summary(down))
+        sound = [q for q in sent if q.at + (q.took or 0) < cut or q.at > back]
+        self.assertEqual(failed(sound), [], summary(sound))
+
+    def test_path_that_is_rejected_is_ede_23(self):
+        self.begin()
+        self.network.filter("meta l4proto udp reject with icmp type admin-prohibited", "drop")
+        with self.within(HARD_BOUND_S + AT_ONCE_S):
+            response = self.expect(ask(self.fwd, "www.corp.test"), "SERVFAIL", ede_code=23)
+        self.assertIn("seoul", dict(ede(response))[23])
+        self.network.filter()
+        wait_for(lambda: addresses(ask(self.fwd, "v6.corp.test", "AAAA")), patience_s=10, what="coming back")
+
+    def test_loss_everywhere_leaves_nobody_without_an_answer(self):
+        """10 % of packets, either way and in every AZ. No part is known to be good, so some answers may be SERVFAIL: held to the
+        bound only."""
+        self.begin()
+        load = self.load(self.fwd, lambda i: f"q{i}.wild.corp.test", 200)
+        self.go_on(load, 0.5)
+        self.network.filter("numgen random mod 100 < 10 drop")
+        self.go_on(load, 3)
+        self.network.filter()
+        sent = load.finish()
+        self.assertEqual(unanswered(sent), [], summary(sent))
+        self.assertLess(slowest(sent), HARD_BOUND_S + AT_ONCE_S, summary(sent))
+
+
+class Mtu(Path):
+    """A VPN of MTU 1400 that drops fragments: 1232 octets pass in one piece, all else goes over TCP."""
+
+    def setUp(self):
+        super().setUp()
+        self.network.prem.ip("link", "set", "dx", "mtu", "1400")
+        self.network.router.ip("link", "set", "prem", "mtu", "1400")
+
+    def test_large_answers_arrive(self):
+        self.begin()
+        self.assertGreater(len(self.ask_nsd("big.corp.test", 4096)), 2000)  # in pieces, which still pass
+        self.network.filter("ip frag-off & 0x3fff != 0 drop")
+        # The scene is what it says: past the forwarder, what fits arrives, and what does not, does not.
+        fits = self.ask_nsd("fits.corp.test", 1232)
+        self.assertGreater(len(fits), 1100)
+        self.assertFalse(dns.message.from_wire(fits).flags & dns.flags.TC)
+        self.assertIsNone(self.ask_nsd("big.corp.test", 4096))
+        for _ in range(2):
+            response = self.expect(ask(self.fwd, "fits.corp.test", "TXT"))
+            self.assertEqual(len(response.answer[0]), 9)
+            response = self.expect(ask(self.fwd, "big.corp.test", "TXT", tcp=True))
+            self.assertEqual(len(response.answer[0]), 24)
+            response = self.expect(ask(self.fwd, "huge.corp.test", tcp=True))
+            self.assertEqual(len(response.answer[0]), 1000)
+            self.expect(ask(self.fwd, "huge.corp.test", edns=4096), tc=True)
+        self.expect(ask(self.fwd, "www.corp.test"), ips=WWW)
+        self.assertNotIn("suspect", self.fwd.text())
+
+    def ask_nsd(self, name, edns):
+        return raw(self.nsds[0], make_query(name, "TXT", edns=edns).to_wire(), timeout=0.5)
+
+
+if __name__ == "__main__":
+    reason = obstacle()
+    if reason:
+        print(f"skipped: {reason}")
+        raise SystemExit(SKIPPED)
+    main()
