@@ -29,4 +29,4 @@ endforeach()
 r53fwd_fuzz(config LIBRARIES config)
 r53fwd_fuzz(persist LIBRARIES server)
 r53fwd_fuzz(forward LIBRARIES server
-  SOURCES ${CMAKE_CURRENT_LIST_DIR}/../lib/world.c ${CMAKE_CURRENT_LIST_DIR}/../lib/chaos.c ${CMAKE_CURRENT_LIST_DIR}/../lib/fixed_random.c)
+  SOURCES ${WORLD} ${CMAKE_CURRENT_LIST_DIR}/../lib/chaos.c)

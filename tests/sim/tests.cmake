@@ -8,7 +8,9 @@ r53fwd_test(sim endpoint)
 r53fwd_test(sim control)
 
 # The forwarder on a virtual clock.
-foreach(story outage guard faults long path)
-  r53fwd_test(sim trace_${story} SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/lib/world.c ${CMAKE_CURRENT_SOURCE_DIR}/lib/crowd.c
-    LIBRARIES server)
-endforeach()
+set(CROWD ${WORLD} ${CMAKE_CURRENT_SOURCE_DIR}/lib/crowd.c)
+r53fwd_test(sim trace_outage SOURCES ${CROWD} LIBRARIES server)
+r53fwd_test(sim trace_guard SOURCES ${CROWD} LIBRARIES server)
+r53fwd_test(sim trace_faults SOURCES ${CROWD} LIBRARIES server)
+r53fwd_test(sim trace_long SOURCES ${CROWD} LIBRARIES server)
+r53fwd_test(sim trace_path SOURCES ${CROWD} LIBRARIES server)
