@@ -120,11 +120,17 @@ bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us);
 void flight_due(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Nobody is left to ask: stale, the rcode, the cut answer, or SERVFAIL with the reason. Lands. */
 void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Compares the answer in f->answer with what the zone expects; other addresses are counted and told. True if it must not be passed
+ * on. */
+bool flight_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us);
 void lease_return(struct forward *f, struct lease *l);
 
 /* ---- attempt.c */
 /* Tries another address, if one may be tried now; returns false if nothing was sent. */
 bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint64_t now_us);
+/* Every address of the pool that is not drained has been asked: asking them once more is for the clock, not for those who have just
+ * failed. */
+bool attempt_all_were_asked(const struct flight *fl);
 /* Looks at the open attempts: who is overdue, who never answered. */
 void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us);
 /* When attempt_judge_open has something to say next. */
@@ -132,9 +138,6 @@ uint64_t attempt_next_judgement_us(const struct flight *fl, uint64_t now_us);
 void attempt_cancel_all(struct forward *f, struct flight *fl);
 /* Ended to make room for another: it stays silent in the books. */
 void attempt_give_up(struct forward *f, struct attempt *a);
-/* Compares the answer in f->answer with what the zone expects; other addresses are counted and told. True if it must not be passed
- * on. */
-bool attempt_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us);
 /* The flight has its answer: what its earlier attempts did is now evidence. */
 void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us);
 void attempt_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/guard.h"
 #include "server/forward_private.h"
 
 /* Answers in a row that were right in all but letter case, before an address is asked in lower case for good; other AZs
@@ -280,8 +279,7 @@ void attempt_cancel_all(struct forward *f, struct flight *fl)
 
 /* ---- events */
 
-/* Every address has been asked: asking them once more is for the clock, not for those who have just failed. */
-static bool all_were_asked(const struct flight *fl)
+bool attempt_all_were_asked(const struct flight *fl)
 {
 	for (int i = 0; i < fl->pool->count; i++)
 		if (!(fl->tried >> i & 1) && !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed))
@@ -304,9 +302,11 @@ static bool has_next_pool(const struct flight *fl)
 
 static bool has_answered_lately(const struct pool *p, uint64_t now_us)
 {
-	for (int i = 0; i < p->count; i++)
-		if (now_us < atomic_load_explicit(&p->places[i].upstream->health.last_answer_us, memory_order_relaxed) + p->probe_interval_us)
+	for (int i = 0; i < p->count; i++) {
+		const struct health *h = &p->places[i].upstream->health;
+		if (now_us < atomic_load_explicit(&h->last_answer_us, memory_order_relaxed) + p->probe_interval_us)
 			return true;
+	}
 	return false;
 }
 
@@ -347,7 +347,7 @@ static void go_on(struct forward *f, struct flight *fl, bool after_rcode, uint64
 		sent = attempt_next(f, fl, true, now_us);
 		if (!sent && fl->rcode_retries == 1 && list_empty(&fl->attempts))
 			sent = attempt_next(f, fl, false, now_us); /* there is but one AZ */
-	} else if (!after_rcode && fl->open < FORWARD_OPEN_ATTEMPTS && !all_were_asked(fl)) {
+	} else if (!after_rcode && fl->open < FORWARD_OPEN_ATTEMPTS && !attempt_all_were_asked(fl)) {
 		sent = attempt_next(f, fl, false, now_us);
 	}
 	if (!sent && list_empty(&fl->attempts)) {
@@ -446,27 +446,6 @@ static void keep(struct forward *f, struct flight *fl, const struct upstream *fr
 		cache_put(f->lease->snapshot->cache, &fl->key, &f->lease->snapshot->cache_rules, (uint32_t)(now_us / US_PER_S), &c);
 }
 
-bool attempt_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us)
-{
-	const struct config_zone *zone = fl->zone->config;
-	struct snapshot *s = fl->lease->snapshot;
-	struct addr seen;
-
-	if (LIKELY(zone == NULL || zone->guard == GUARD_OFF))
-		return false;
-	const struct guard_expect expect = {zone->expect->is_private, zone->expect->networks, zone->expect->count};
-	if (LIKELY(guard_accepts(&expect, &f->answer, &seen)))
-		return false;
-	metrics_add(f->world.metrics, METRIC_GUARD_VIOLATIONS, 1);
-	if (snapshot_violation(s, (size_t)(fl->zone - s->zones), p, (uint32_t)(now_us / US_PER_S)))
-		f->world.violated(f->world.arg, fl->zone, p, &seen);
-	if (zone->guard != GUARD_ENFORCE)
-		return false;
-	fl->blocked_by = seen;
-	fl->blocked_from = p;
-	return true;
-}
-
 /* Right in every way but what it says: that is no fault of the address's, so nothing of health; another AZ may know better. */
 static void take_blocked(struct forward *f, struct flight *fl, int place, uint64_t now_us)
 {
@@ -493,7 +472,7 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		if (trimmed != len && answer_read(&f->answer, f->scratch, trimmed) != ANSWER_OK)
 			ASSERT_NEVER("what answer_trim wrote must be readable");
 	}
-	if (UNLIKELY(attempt_blocks(f, fl, p, now_us))) {
+	if (UNLIKELY(flight_blocks(f, fl, p, now_us))) {
 		take_blocked(f, fl, place, now_us);
 		return;
 	}
@@ -603,9 +582,9 @@ void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 	}
 	a->hinted = true;
 	fl->unreachable |= 1u << a->place;
-	if (fl->open < FORWARD_OPEN_ATTEMPTS && !all_were_asked(fl))
+	if (fl->open < FORWARD_OPEN_ATTEMPTS && !attempt_all_were_asked(fl))
 		attempt_next(f, fl, false, now_us);
-	else if (!all_were_asked(fl))
+	else if (!attempt_all_were_asked(fl))
 		fl->next_at_us = now_us; /* gives this one's place up */
 	flight_arm(f, fl, now_us);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/guard.h"
 #include "server/forward_private.h"
 
 enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 30, RETRY_AFTER_RCODE_S = 1 };
@@ -142,6 +143,27 @@ bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 	return true;
 }
 
+bool flight_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us)
+{
+	const struct config_zone *zone = fl->zone->config;
+	struct snapshot *s = fl->lease->snapshot;
+	struct addr seen;
+
+	if (LIKELY(zone == NULL || zone->guard == GUARD_OFF))
+		return false;
+	const struct guard_expect expect = {zone->expect->is_private, zone->expect->networks, zone->expect->count};
+	if (LIKELY(guard_accepts(&expect, &f->answer, &seen)))
+		return false;
+	metrics_add(f->world.metrics, METRIC_GUARD_VIOLATIONS, 1);
+	if (snapshot_violation(s, (size_t)(fl->zone - s->zones), p, (uint32_t)(now_us / US_PER_S)))
+		f->world.violated(f->world.arg, fl->zone, p, &seen);
+	if (zone->guard != GUARD_ENFORCE)
+		return false;
+	fl->blocked_by = seen;
+	fl->blocked_from = p;
+	return true;
+}
+
 static bool was_blocked(const struct flight *fl)
 {
 	return fl->blocked_from != NULL;
@@ -181,7 +203,7 @@ static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcod
 /* The answer with TC whose whole could not be had: the client may try for itself. */
 static bool land_cut(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	if (fl->cut == NULL || answer_read(&f->answer, fl->cut, fl->cut_len) != ANSWER_OK || attempt_blocks(f, fl, fl->pool, now_us))
+	if (fl->cut == NULL || answer_read(&f->answer, fl->cut, fl->cut_len) != ANSWER_OK || flight_blocks(f, fl, fl->pool, now_us))
 		return false;
 	landing_answer(f, fl, now_us);
 	return true;
@@ -248,15 +270,39 @@ static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
 	f->world.doubt(f->world.arg, fl->pool);
 }
 
+/* Its timeout is over, and it has answered nothing else meanwhile. */
+static bool looks_dead(const struct attempt *a, uint64_t now_us)
+{
+	return now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt) &&
+	       atomic_load_explicit(&a->upstream->health.last_answer_us, memory_order_relaxed) < a->sent_us;
+}
+
+/* Nothing is lost with it: its address is in doubt, or looks dead while others have not been asked at all. */
 static bool is_hopeless(const struct attempt *a, uint64_t now_us)
 {
-	return a->hinted || (health_state(&a->upstream->health) != HEALTH_UP && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt));
+	bool in_doubt = health_state(&a->upstream->health) != HEALTH_UP && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt);
+
+	return a->hinted || in_doubt || (looks_dead(a, now_us) && !attempt_all_were_asked(a->flight));
 }
 
 /* The open attempts stand in the order in which they were sent. */
 static struct attempt *oldest(const struct flight *fl)
 {
 	return CONTAINER_OF(fl->attempts.next, struct attempt, link);
+}
+
+/* When the next of the open attempts is given up on by its own timeout. */
+static uint64_t next_timeout_us(const struct flight *fl, uint64_t now_us)
+{
+	uint64_t at = UINT64_MAX;
+
+	LIST_FOR_EACH (link, &fl->attempts) {
+		const struct attempt *a = CONTAINER_OF(link, struct attempt, link);
+		uint64_t timeout_us = a->sent_us + rtt_timeout_us(&a->upstream->rtt);
+		if (timeout_us > now_us)
+			at = MIN(at, timeout_us);
+	}
+	return at;
 }
 
 /* Who makes room for another attempt; NULL: nobody yet. */
@@ -287,7 +333,7 @@ static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
 	bool retry = is_retry(fl, now_us);
 
 	if (full && victim == NULL) {
-		fl->next_at_us = MIN(now_us + LOOK_AGAIN_US, oldest(fl)->sent_us + GIVE_UP_US);
+		fl->next_at_us = MIN(now_us + LOOK_AGAIN_US, MIN(oldest(fl)->sent_us + GIVE_UP_US, next_timeout_us(fl, now_us)));
 		return;
 	}
 	if (!retry && !(fl->pool->hedge_us != 0 && pool_spend_hedge(fl->pool))) {
@@ -307,6 +353,8 @@ static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
 		fl->delay_us = MAX(2 * delay, LEAST_NEXT_DELAY_US);
 		fl->next_at_us = now_us + fl->delay_us;
 	}
+	if (!attempt_all_were_asked(fl)) /* several have died at once: whose timeout ends is replaced without further delay */
+		fl->next_at_us = MIN(fl->next_at_us, next_timeout_us(fl, now_us));
 }
 
 void flight_due(struct forward *f, struct flight *fl, uint64_t now_us)
