@@ -35,7 +35,7 @@ R53SIM = os.environ["R53SIM"]
 PATIENCE_S = 15
 
 # What an answer that needs no waiting may take at the most, with the same excuse.
-AT_ONCE_S = 0.5
+AT_ONCE_S = 1.0
 
 SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600"
 
@@ -500,6 +500,19 @@ class Case(unittest.TestCase):
         world = self.world()
         conf = zones_conf([endpoint_conf(sim, extra=endpoint)], zones, world, rest)
         return self.forwarder(conf, **options), sim, world
+
+    QUIET_ZONES = ("{name: [corp.test, hasty.test], to: seoul, association: off}",)
+
+    def serve_settled(self, **options):
+        """As serve, once the first probe of every address is over and nothing else is asked but by clients: what happens to an address
+        from now on is a client's question's doing."""
+        fwd, sim, world = self.serve(zones=self.QUIET_ZONES, **options)
+        wait_for(lambda: all(a["queries"] > 0 and a["rtt_ms"] for a in self.addresses_of(fwd)), what="every address's first probe")
+        return fwd, sim, world
+
+    def addresses_of(self, fwd, endpoint="seoul"):
+        """The addresses of an endpoint as `status --json` tells of them."""
+        return next(e for e in fwd.status()["endpoints"] if e["name"] == endpoint)["addresses"]
 
     # What answers are expected to look like.
 

@@ -64,7 +64,7 @@ class OneAddressSilent(Case):
     sees one answer |"""
 
     def test_silent_address_is_hedged_in_another_az(self):
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve_settled()
         ask(fwd, "never.corp.test")
         sim.ctl(0, "silent")
         with self.within(1.5):
@@ -88,7 +88,7 @@ class OneAddressSilent(Case):
 
     def check_foreign(self, fault):
         """Only a datagram from the right place with our id *and* question touches an attempt; all else is ignored and counted."""
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve_settled()
         sim.ctl(0, fault)
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
         first, second, *_ = (q.az for q in sim.queries("www.corp.test", "A"))
@@ -107,7 +107,7 @@ class OneAddressFails(Case):
     fail so: the stale answer if there is one, else that rcode |"""
 
     def check(self, fault):
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve_settled()
         ask(fwd, "never.corp.test")
         sim.ctl(0, fault)
         with self.within(AT_ONCE_S):
