@@ -436,7 +436,8 @@ static void say_what_was_served(const struct server *s)
 
 	cache_count(s->snapshot->cache, &cache);
 	log_info("served %llu queries: %llu from the cache, %llu stale; %llu entries cached, %llu evicted, %llu locks contended",
-		 (unsigned long long)(sum(s, METRIC_QUERIES_UDP) + sum(s, METRIC_QUERIES_TCP)), (unsigned long long)sum(s, METRIC_CACHE_HITS),
+		 (unsigned long long)(sum(s, METRIC_QUERIES_UDP) + sum(s, METRIC_QUERIES_TCP)),
+		 (unsigned long long)sum(s, METRIC_CACHE_HITS),
 		 (unsigned long long)sum(s, METRIC_CACHE_STALE), (unsigned long long)cache.entries, (unsigned long long)cache.evictions,
 		 (unsigned long long)cache.contended);
 }

@@ -202,8 +202,8 @@ static void on_violated(void *arg, const struct snapshot_zone *zone, const struc
 	bool kept = zone->config->guard == GUARD_ENFORCE;
 
 	(void)arg;
-	log_warn("%s does not expect %s, which came from %s; %s", text_name(&zone->config->name, name), addr_format_ip(seen, ip), pool->name,
-		 kept ? "such answers are not passed on" : "such answers are passed on and counted");
+	log_warn("%s does not expect %s, which came from %s; %s", text_name(&zone->config->name, name), addr_format_ip(seen, ip),
+		 pool->name, kept ? "such answers are not passed on" : "such answers are passed on and counted");
 }
 
 static bool is_stream(const struct reply_to *to)

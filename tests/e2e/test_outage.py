@@ -536,7 +536,8 @@ class Twins(Case):
 
     @unittest.skipIf(os.geteuid() != 0, "skipped: only root can watch the wire")
     def test_two_that_forward_to_each_other_do_not_run_away(self):
-        """| a query that comes back to us through an upstream (a loop) | REFUSED with an EDE text, logged once, counted; the daemon goes on |"""
+        """| a query that comes back to us through an upstream (a loop) | REFUSED with an EDE text, logged once, counted; the daemon goes
+        on |"""
         at = [Address(ip, LOOPBACK.port(ip), None) for ip in (LOOPBACK.ip(), LOOPBACK.ip())]
         a, b = (
             self.forwarder(f"local-upstreams: ['{at[1 - i].ip}:{at[1 - i].port}']\nzones: []\n", at=at[i], name=f"twin{i}")

@@ -26,7 +26,8 @@ static const char *const confs[] = {
 	"zones: [{name: corp.example, to: [tokyo, seoul]}, {name: b.corp.example, to: seoul}]\n"
 	"local-upstreams: [192.168.0.2]\ncache: {size: 2MiB, stale-after: 300ms, prefetch: off}\n",
 
-	"inbound-endpoints:\n  seoul: {policy: nearest, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}], prefer-az: az1, hedge: 20ms}\n"
+	"inbound-endpoints:\n  seoul: {policy: nearest, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}], prefer-az: az1,"
+	" hedge: 20ms}\n"
 	"zones: [{name: corp.example, to: seoul, expect: private, guard: enforce}]\n"
 	"local-upstreams: [192.168.0.3]\ncache: {size: 1MiB, serve-stale: off}\n",
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_LIB_CHAOS_H
 #define TESTS_LIB_CHAOS_H
-/* A forwarder to which anything may happen: queries of every kind, faults that come and go, reloads, drains, time that jumps. What happens is
- * read from bytes, so that a fuzzer can choose it. Asserted all along:
+/* A forwarder to which anything may happen: queries of every kind, faults that come and go, reloads, drains, time that jumps. What
+ * happens is read from bytes, so that a fuzzer can choose it. Asserted all along:
  *
  *   every query is answered once, within its patience, or dropped at once
  *   a private name is never asked of the local upstreams, nor a public one of an endpoint

@@ -114,7 +114,8 @@ static void closed_ports_everywhere_are_no_reason_to_ask_twice_at_once(void **st
 	       "[ 1070]   attempt 10.0.2.1: closed.corp.example\n"
 	       "[ 1170]   attempt 10.0.3.1: closed.corp.example\n"
 	       "[ 1212] seoul is down\n"
-	       "[ 1212] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) unreachable, 10.0.2.1:53 (az2) unreachable, 10.0.3.1:53 (az3) unreachable\n"
+	       "[ 1212] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) unreachable, "
+	       "10.0.2.1:53 (az2) unreachable, 10.0.3.1:53 (az3) unreachable\n"
 	       "[ 1712]   probe 10.0.1.1: corp.example\n"
 	       "[ 2212]   probe 10.0.2.1: corp.example\n");
 }
@@ -153,7 +154,8 @@ static void nobody_in_reach_is_told_at_once(void **state)
 	       "[ 1000]   10.0.2.1 suspect\n"
 	       "[ 1000]   attempt 10.0.3.1: reach.corp.example\n"
 	       "[ 1000]   10.0.3.1 suspect\n"
-	       "[ 1000] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) unreachable, 10.0.2.1:53 (az2) unreachable, 10.0.3.1:53 (az3) unreachable\n"
+	       "[ 1000] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) unreachable, "
+	       "10.0.2.1:53 (az2) unreachable, 10.0.3.1:53 (az3) unreachable\n"
 	       "[ 1000]   probe 10.0.1.1: corp.example\n"
 	       "[ 1000]   probe 10.0.2.1: corp.example\n"
 	       "[ 1000]   probe 10.0.3.1: corp.example\n");

@@ -93,7 +93,8 @@ static void suffer(const char *conf, const struct illness *i, bool from_start)
 	crowd_ask(&c, QPS, WELL_MS);
 	crowd_wait(&c);
 	assert_int_equal(c.failed, 0);
-	print_message("   then: p99.9 %llu state %d\n", (unsigned long long)crowd_percentile_us(&c, 999), health_state(&world_upstream_state(w, ips[1])->health));
+	print_message("   then: p99.9 %llu state %d\n", (unsigned long long)crowd_percentile_us(&c, 999),
+		      health_state(&world_upstream_state(w, ips[1])->health));
 	crowd_deinit(&c);
 	world_free(w);
 }
