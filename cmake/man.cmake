@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the program prints about its own options, kept by the build: zones.conf(5), a commented example, a JSON Schema.
+# What the program prints about its own options, kept by the build: zones.conf(5), a commented example, a JSON
+# Schema, completion for bash.
 # Included after the program; run as a script (cmake -DPROGRAM=… -DFRAME=… -DOUTPUT=… -P man.cmake) it fills the man page's frame.
 if(CMAKE_SCRIPT_MODE_FILE)
   execute_process(COMMAND ${PROGRAM} --print man OUTPUT_VARIABLE options RESULT_VARIABLE status)
@@ -22,10 +23,11 @@ add_custom_command(
     -DOUTPUT=${printed}/zones.conf.5 -P ${CMAKE_SOURCE_DIR}/cmake/man.cmake
   DEPENDS r53fwd ${CMAKE_SOURCE_DIR}/docs/man/zones.conf.5.in ${CMAKE_SOURCE_DIR}/cmake/man.cmake
   VERBATIM)
-foreach(pair example:zones.conf.example schema:zones.conf.schema.json)
+foreach(pair example:zones.conf.example schema:zones.conf.schema.json completion:r53fwd.bash)
   string(REPLACE ":" ";" pair ${pair})
   list(GET pair 0 what)
   list(GET pair 1 file)
   add_custom_command(OUTPUT ${printed}/${file} COMMAND r53fwd --print ${what} > ${printed}/${file} DEPENDS r53fwd VERBATIM)
 endforeach()
-add_custom_target(printed ALL DEPENDS ${printed}/zones.conf.5 ${printed}/zones.conf.example ${printed}/zones.conf.schema.json)
+add_custom_target(printed ALL DEPENDS ${printed}/zones.conf.5 ${printed}/zones.conf.example ${printed}/zones.conf.schema.json
+  ${printed}/r53fwd.bash)

@@ -12,6 +12,9 @@ enum { CLI_MAX_LISTEN = 64 };
 
 #define CLI_DEFAULT_ZONES "/etc/r53fwd/zones.conf"
 
+/* What serving takes, as a row of commands.def would say it. */
+#define CLI_SERVE_OPTIONS "--listen ADDR --workers N --log-level LEVEL"
+
 struct cli {
 	const char *command; /* as it was written; NULL: serve */
 	const char *zones_path;

@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/completion.h"
 #include "config/config.h"
 #include "server/server.h"
 
-enum { HELP_COLUMN = 28 };
+enum { HELP_COLUMN = 34, HELP_OPTION_COLUMN = 25 };
 
 static const struct command {
 	const char *name, *operands, *options, *help;
@@ -22,66 +23,44 @@ static const struct command {
 #undef COMMAND
 };
 
-/* Without a command: serve. */
-static const char serve_options[] = "--listen ADDR --workers N --log-level LEVEL";
-
-enum {
-	OPTION_ZONES = 256,
-	OPTION_LISTEN,
-	OPTION_WORKERS,
-	OPTION_LOG_LEVEL,
-	OPTION_CONTROL,
-	OPTION_JSON,
-	OPTION_WATCH,
-	OPTION_ALIVE,
-	OPTION_ZONE,
-	OPTION_ALL,
-	OPTION_PRINT,
-	OPTION_VERSION,
-	OPTION_HELP,
+enum { OPTION_BEFORE_FIRST = 255, /* no character's */
+#define FLAG(value, name, value_name, words, help) OPTION_##value,
+#include "tables/flags.def"
+#undef FLAG
 };
 
 static const struct option options[] = {
-	{"zones", required_argument, NULL, OPTION_ZONES},
-	{"listen", required_argument, NULL, OPTION_LISTEN},
-	{"workers", required_argument, NULL, OPTION_WORKERS},
-	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-	{"control", required_argument, NULL, OPTION_CONTROL},
-	{"json", no_argument, NULL, OPTION_JSON},
-	{"watch", no_argument, NULL, OPTION_WATCH},
-	{"alive", no_argument, NULL, OPTION_ALIVE},
-	{"zone", required_argument, NULL, OPTION_ZONE},
-	{"all", no_argument, NULL, OPTION_ALL},
-	{"print", required_argument, NULL, OPTION_PRINT},
-	{"version", no_argument, NULL, OPTION_VERSION},
-	{"help", no_argument, NULL, OPTION_HELP},
+#define FLAG(value, name, value_name, words, help) {name, sizeof(value_name) > 1 ? required_argument : no_argument, NULL, OPTION_##value},
+#include "tables/flags.def"
+#undef FLAG
 	{NULL, 0, NULL, 0},
+};
+
+static const struct flag {
+	const char *name, *value_name, *help;
+} flags[] = {
+#define FLAG(value, name, value_name, words, help) {name, value_name, help},
+#include "tables/flags.def"
+#undef FLAG
 };
 
 static void print_help(FILE *out)
 {
 	fputs("r53fwd forwards DNS queries: private zones to the addresses of Route 53 inbound endpoints, all else to local upstreams.\n\n"
-	      "  r53fwd [options]          serve, in the foreground\n",
+	      "  r53fwd [options]                serve, in the foreground\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		const struct command *c = &commands[i];
 		int used = fprintf(out, "  r53fwd %s%s%s", c->name, *c->operands != '\0' ? " " : "", c->operands);
 		fprintf(out, "%*s%s\n", MAX(1, HELP_COLUMN - used), "", c->help);
 	}
+	fputs("\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		const struct flag *f = &flags[i];
+		int used = fprintf(out, "  --%s%s%s", f->name, *f->value_name != '\0' ? " " : "", f->value_name);
+		fprintf(out, "%*s%s\n", MAX(1, HELP_OPTION_COLUMN - used), "", f->help);
+	}
 	fputs("\n"
-	      "  --zones FILE           the configuration; default " CLI_DEFAULT_ZONES "\n"
-	      "  --listen ADDR[:PORT]   serve there instead of `listen:` in the file; may be given several times\n"
-	      "  --workers N            threads that serve, instead of `workers:`\n"
-	      "  --log-level LEVEL      error, warn, info or debug, instead of `log.level`\n"
-	      "  --control PATH         the socket of the running daemon, instead of `control:` in the file\n"
-	      "  --json                 status: as one line of JSON\n"
-	      "  --watch                status: again each second, until Ctrl-C\n"
-	      "  --alive                status: only whether the daemon serves, by the exit status\n"
-	      "  --zone ZONE            flush: the zone and all names below it\n"
-	      "  --all                  flush: everything\n"
-	      "  --print WHAT           example, man or schema: what the options of zones.conf are\n"
-	      "  --version\n"
-	      "  --help\n\n"
 	      "SIGHUP reads zones.conf again; SIGTERM and SIGINT answer what is in flight, then end.\n"
 	      "See r53fwd(8) and zones.conf(5).\n",
 	      out);
@@ -135,8 +114,10 @@ static int print(const char *what)
 		config_print_man(stdout);
 	else if (strcmp(what, "schema") == 0)
 		config_print_schema(stdout);
+	else if (strcmp(what, "completion") == 0)
+		completion_print(stdout);
 	else
-		return complain("--print wants example, man or schema, not", what);
+		return complain("--print wants example, man, schema or completion, not", what);
 	return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 
@@ -225,6 +206,18 @@ static int check_options(uint32_t given, const char *accepted)
 	return CLI_OK;
 }
 
+/* "NAME [TYPE]" are two at most, "FILE..." any number. */
+static int most_operands(const char *operands)
+{
+	int most = *operands != '\0';
+
+	if (strstr(operands, "...") != NULL)
+		return INT_MAX;
+	for (; *operands != '\0'; operands++)
+		most += *operands == ' ';
+	return most;
+}
+
 static int run_command(struct cli *c, uint32_t given)
 {
 	c->command = *c->operands++;
@@ -232,7 +225,7 @@ static int run_command(struct cli *c, uint32_t given)
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(c->command, commands[i].name) != 0)
 			continue;
-		if (c->operand_count > (*commands[i].operands != '\0'))
+		if (c->operand_count > most_operands(commands[i].operands))
 			return complain("too much on the command line", c->operands[c->operand_count - 1]);
 		int status = check_options(given, commands[i].options);
 		return status != CLI_OK ? status : commands[i].run(c);
@@ -256,6 +249,6 @@ int main(int argc, char **argv)
 	c.operand_count = argc - optind;
 	if (c.operand_count > 0)
 		return run_command(&c, given);
-	int status = check_options(given, serve_options);
+	int status = check_options(given, CLI_SERVE_OPTIONS);
 	return status != CLI_OK ? status : serve(&c);
 }

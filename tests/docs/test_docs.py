@@ -80,6 +80,10 @@ def missing_options(page, options):
     return [o for o in options if not re.search(r"(?<![\w-])%s(?![\w-])" % re.escape(o), plain)]
 
 
+def printed(what):
+    return subprocess.run([os.environ["R53FWD_BINARY"], "--print", what], check=True, capture_output=True, text=True).stdout
+
+
 class Documents(unittest.TestCase):
     """The tree itself."""
 
@@ -112,8 +116,7 @@ class Documents(unittest.TestCase):
         if os.path.exists(os.path.join(ROOT, "docs/man/zones.conf.5")):
             pages["docs/man/zones.conf.5"] = read(ROOT, "docs/man/zones.conf.5")
         if os.environ.get("R53FWD_BINARY"):
-            command = [os.environ["R53FWD_BINARY"], "--print", "man"]
-            pages["--print man"] = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            pages["--print man"] = printed("man")
         if not pages:
             self.skipTest("neither docs/man/zones.conf.5 nor R53FWD_BINARY is there")
         for name, page in pages.items():
@@ -122,12 +125,34 @@ class Documents(unittest.TestCase):
     def test_manual_pages_are_clean(self):
         if not shutil.which("mandoc"):
             self.skipTest("mandoc is not installed")
-        pages = [p for p in lint.tree_files(ROOT) if re.match(r"docs/man/.*\.[1-8]$", p)]
+        pages = [os.path.join(ROOT, p) for p in lint.tree_files(ROOT) if re.match(r"docs/man/.*\.[1-8]$", p)]
         self.assertTrue(pages)
-        said = subprocess.run(["mandoc", "-T", "lint"] + pages, cwd=ROOT, capture_output=True, text=True).stdout
-        # Whether the pages that are referred to are installed is this host's business, and the rows' help texts are as long as they are.
+        with tempfile.TemporaryDirectory() as folder:
+            if os.environ.get("R53FWD_BINARY"):
+                pages.append(os.path.join(folder, "zones.conf.5"))
+                with open(pages[-1], "w", encoding="utf-8") as page:
+                    page.write(read(ROOT, "docs/man/zones.conf.5.in").replace("@OPTIONS@", printed("man").strip()))
+            said = subprocess.run(["mandoc", "-T", "lint"] + pages, capture_output=True, text=True).stdout
+        # Tolerated: whether the pages that are referred to are installed is this host's business, and the rows' help texts are as long
+        # as they are.
         passed = re.compile("referenced manual not found|outdated mandoc.db|zones\\.conf\\.5:.*longer than 80 bytes")
         self.assertEqual([], [s for s in said.split("\n") if s and not passed.search(s)])
+
+    def test_manual_and_help_name_the_same(self):
+        """Every option and command of --help stands in the page's own markup, and every option of the page in --help."""
+        programs = {"R53FWD_BINARY": "docs/man/r53fwd.8", "R53SIM_BINARY": "docs/man/r53sim.1"}
+        if not all(os.environ.get(name) for name in programs):
+            self.skipTest("the programs are not built")
+        for name, page in programs.items():
+            text = read(ROOT, page)
+            help_text = subprocess.run([os.environ[name], "--help"], check=True, capture_output=True, text=True).stdout
+            offered = set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", help_text))
+            explained = set(re.findall(r"^\.(?:It .*)?Fl -([a-z-]+)", text, re.M)) - {"option"}
+            explained |= set(re.findall(r"^\.It Fl -([a-z-]+) ,", text, re.M))
+            self.assertEqual(offered, explained, page)
+            for word in re.findall(r"^  (?:r53fwd )?([a-z][a-z-]+)\b", help_text, re.M):
+                if word != "r53fwd":
+                    self.assertRegex(text, r"(?m)^\.(?:It )?Cm (?:\w+ \| )?%s\b" % word, page)
 
 
 class Rules(unittest.TestCase):
