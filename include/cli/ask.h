@@ -14,7 +14,11 @@ enum { ASK_ALIVE_MS = 5000, ASK_MS = 60000 };
 NODISCARD char *ask_path(const struct cli *c);
 
 /* Sends `question` (takes it) and returns the answer, an object that the caller gives back. NULL: nobody serves there, or the answer is
- * none: said so on stderr. An answer that holds an error is returned like any other. */
+ * none; `why` says it in a sentence without a full stop. An answer that holds an error is returned like any other. */
+enum { ASK_WHY_MAX = 512 };
+NODISCARD struct json_t *ask_try(const struct cli *c, struct json_t *question, int timeout_ms, char why[ASK_WHY_MAX]);
+
+/* The same, with the sentence on stderr. */
 NODISCARD struct json_t *ask_daemon(const struct cli *c, struct json_t *question, int timeout_ms);
 
 /* The same for commands that either work or not: prints the daemon's error and warnings to stderr. NULL when it did not work. */

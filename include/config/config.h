@@ -168,6 +168,7 @@ struct config {
 	size_t keep_warm_count;
 	bool local_from_resolv; /* no `local-upstreams:` in the file */
 	bool control_default;   /* nobody wrote `control:`: then it may be missing */
+	uint64_t digest;        /* of the file's octets: whether it has changed since */
 };
 
 /* Reads and checks `path`. Returns a config that config_free frees, or NULL when there was any error; warnings and errors are
@@ -185,6 +186,9 @@ void config_free(struct config *c);
 /* `control:` of a file that may be wrong in all else, or its default: whoever asks a running daemon for its state must not have to mend
  * the file first. Heap. */
 NODISCARD char *config_read_control(const char *path);
+
+/* The digest that config_load would find now. 0, or -errno when the file cannot be read (-EFBIG: too large). */
+NODISCARD int config_read_digest(const char *path, uint64_t *digest);
 
 /* What the rows say, for `r53fwd --print example|man|schema`: a commented zones.conf with every default, the options' section of
  * zones.conf(5) in mdoc, and a JSON Schema for editors. */

@@ -134,6 +134,9 @@ uint64_t pool_hedge_delay_us(const struct pool *p, int place);
 /* Takes one token of max-qps (burst: one second). For probes, too. */
 bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us);
 
+/* Whether pool_take_rate would refuse; takes nothing. */
+bool pool_is_above_rate(const struct pool *p, const struct upstream *u, uint64_t now_us);
+
 /* All addresses out: opens an outage. Returns false if it was down already. */
 bool pool_close(struct pool *p);
 

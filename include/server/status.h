@@ -32,6 +32,14 @@ NODISCARD struct json_t *status_make(const struct status_world *w, bool all_zone
 enum status_pool { STATUS_UP, STATUS_DEGRADED, STATUS_DOWN };
 enum status_pool status_pool(const struct pool *p);
 
+/* The same as a word; an address's state ("up", "slow", "suspect", "down", "drained"); a policy's name. Static. */
+const char *status_pool_text(const struct pool *p);
+const char *status_address(const struct pool *p, int place);
+const char *status_policy_text(enum policy_kind policy);
+
+/* The file in force, when it was loaded, and a digest of its octets. The caller gives it back. */
+NODISCARD struct json_t *status_config(const struct status_world *w);
+
 /* What an address has done wrong, as the end of a sentence; never NULL. */
 const char *status_cause(const struct health_report *r);
 

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "base/strbuf.h"
 #include "config/config.h"
 #include "net/control.h"
 
@@ -19,36 +20,38 @@ char *ask_path(const struct cli *c)
 	return config_read_control(c->zones_path);
 }
 
-static void complain(const char *path, int error)
+static void describe(const char *path, int error, struct strbuf *why)
 {
 	switch (error) {
 	case -ENOENT:
 	case -ECONNREFUSED:
-		fprintf(stderr, "r53fwd: no daemon serves at %s (%s); --control or --zones says where else\n", path, strerror(-error));
+		strbuf_addf(why, "no daemon serves at %s (%s); --control or --zones says where else", path, strerror(-error));
 		return;
 	case -EACCES:
 	case -EPERM:
-		fprintf(stderr, "r53fwd: %s: %s; it is for root, and for the user and the group of the daemon\n", path, strerror(-error));
+		strbuf_addf(why, "%s: %s; it is for root, and for the user and the group of the daemon", path, strerror(-error));
 		return;
 	case -ETIMEDOUT:
-		fprintf(stderr, "r53fwd: the daemon at %s does not answer\n", path);
+		strbuf_addf(why, "the daemon at %s does not answer", path);
 		return;
 	case -EPROTO:
 	case -ECONNRESET:
 	case -EPIPE:
-		fprintf(stderr, "r53fwd: the daemon at %s ended the connection without an answer\n", path);
+		strbuf_addf(why, "the daemon at %s ended the connection without an answer", path);
 		return;
 	default:
-		fprintf(stderr, "r53fwd: %s: %s\n", path, strerror(-error));
+		strbuf_addf(why, "%s: %s", path, strerror(-error));
 	}
 }
 
-struct json_t *ask_daemon(const struct cli *c, struct json_t *question, int timeout_ms)
+struct json_t *ask_try(const struct cli *c, struct json_t *question, int timeout_ms, char why[ASK_WHY_MAX])
 {
 	char *path = ask_path(c), *line = json_dumps(question, JSON_COMPACT | JSON_ENSURE_ASCII);
 	struct control_reply reply = {.text = NULL};
 	json_t *answer = NULL;
+	struct strbuf s;
 
+	strbuf_init(&s, why, ASK_WHY_MAX);
 	json_decref(question);
 	int error = path != NULL && line != NULL ? control_ask(path, line, &reply, timeout_ms) : -ENOMEM;
 	if (error == 0)
@@ -56,13 +59,23 @@ struct json_t *ask_daemon(const struct cli *c, struct json_t *question, int time
 	if (error == 0 && !json_is_object(answer)) {
 		json_decref(answer);
 		answer = NULL;
-		fprintf(stderr, "r53fwd: what serves at %s is no r53fwd\n", path);
+		strbuf_addf(&s, "what serves at %s is no r53fwd", path);
 	} else if (error != 0) {
-		complain(path != NULL ? path : "the control socket", error);
+		describe(path != NULL ? path : "the control socket", error, &s);
 	}
 	control_reply_deinit(&reply);
 	free(line);
 	free(path);
+	return answer;
+}
+
+struct json_t *ask_daemon(const struct cli *c, struct json_t *question, int timeout_ms)
+{
+	char why[ASK_WHY_MAX];
+	json_t *answer = ask_try(c, question, timeout_ms, why);
+
+	if (answer == NULL)
+		fprintf(stderr, "r53fwd: %s\n", why);
 	return answer;
 }
 

@@ -10,100 +10,24 @@
 
 #include <jansson.h>
 
-#include "base/strbuf.h"
 #include "cli/ask.h"
+#include "cli/screen.h"
 #include "server/command.h"
 
-enum { CELL_MAX = 128, ZONES_SHOWN = 50, MINUTE_S = 60, HOUR_S = 3600, DAY_S = 86400, TIME_MOST_S = 1000000000 };
-
-/* ---- small things ---- */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text != NULL ? text : "";
-}
-
-static double number_of(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
-static long long count_of(const json_t *o, const char *key)
-{
-	return (long long)json_integer_value(json_object_get(o, key));
-}
-
-/* Printable ASCII as it is, all else \xHH; cut to CELL_MAX. Nothing (NULL) is shown as such. */
-static const char *safe(const char *from, char out[CELL_MAX])
-{
-	struct strbuf s;
-
-	strbuf_init(&s, out, CELL_MAX);
-	for (; from != NULL && *from != '\0' && !s.cut; from++) {
-		if (*from >= ' ' && *from <= '~')
-			strbuf_addf(&s, "%c", *from);
-		else
-			strbuf_addf(&s, "\\x%02x", (unsigned char)*from);
-	}
-	return out;
-}
-
-static bool may_colour(void)
-{
-	const char *no = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && (no == NULL || *no == '\0');
-}
-
-/* A state in its column: green, yellow, red. */
-static void print_state(const char *state, int width)
-{
-	static const struct {
-		const char *state, *colour;
-	} colours[] = {{"up", "32"},   {"slow", "33"},	  {"suspect", "33"}, {"degraded", "33"},
-		       {"down", "31"}, {"drained", "33"}, {"detached", "31"}};
-	const char *colour = NULL;
-	char cell[CELL_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(colours) && may_colour(); i++)
-		if (strcmp(colours[i].state, state) == 0)
-			colour = colours[i].colour;
-	safe(state, cell);
-	if (colour != NULL)
-		printf("\033[%sm%-*s\033[0m", colour, width, cell);
-	else
-		printf("%-*s", width, cell);
-}
-
-static void print_time(double seconds)
-{
-	long long s = seconds > 0 && seconds < TIME_MOST_S ? (long long)seconds : 0;
-
-	if (s >= DAY_S)
-		printf("%lld d %lld h", s / DAY_S, s % DAY_S / HOUR_S);
-	else if (s >= HOUR_S)
-		printf("%lld h %lld min", s / HOUR_S, s % HOUR_S / MINUTE_S);
-	else if (s >= MINUTE_S)
-		printf("%lld min %lld s", s / MINUTE_S, s % MINUTE_S);
-	else
-		printf("%lld s", s);
-}
+enum { ZONES_SHOWN = 50 };
 
 /* ---- endpoints ---- */
 
-/* Wide enough for every cell of a column, over all endpoints. */
+/* Over all endpoints. */
 static int column(const json_t *endpoints, const char *key, const char *heading)
 {
-	size_t widest = strlen(heading), i, j;
-	const json_t *endpoint, *address;
-	char cell[CELL_MAX];
+	int widest = 0;
+	const json_t *endpoint;
+	size_t i;
 
 	json_array_foreach(endpoints, i, endpoint)
-		json_array_foreach(json_object_get(endpoint, "addresses"), j, address)
-			widest = MAX(widest, strlen(safe(text_of(address, key), cell)));
-	return (int)widest;
+		widest = MAX(widest, screen_column(json_object_get(endpoint, "addresses"), key, heading));
+	return widest;
 }
 
 static bool is_well(const char *state)
@@ -113,23 +37,21 @@ static bool is_well(const char *state)
 
 static void print_address(const json_t *a, int address_column, int az_column)
 {
-	const char *state = text_of(a, "state");
-	char cell[CELL_MAX];
+	const char *state = screen_text(a, "state");
+	char cell[SCREEN_CELL_MAX], age[SCREEN_TIME_MAX];
 
-	printf("  %-*s  ", address_column, safe(text_of(a, "address"), cell));
-	printf("%-*s  ", az_column, safe(text_of(a, "az"), cell));
-	print_state(state, 8);
+	printf("  %-*s  ", address_column, screen_cell(a, "address", cell));
+	printf("%-*s  ", az_column, screen_cell(a, "az", cell));
+	screen_state(state, 8);
 	if (json_is_number(json_object_get(a, "rtt_ms")))
-		printf("%8.1f", number_of(a, "rtt_ms"));
+		printf("%8.1f", screen_number(a, "rtt_ms"));
 	else
 		printf("%8s", "-");
-	printf("%9.1f %10lld %9lld", number_of(a, "qps"), count_of(a, "queries"), count_of(a, "timeouts"));
-	if (!is_well(state) && *text_of(a, "cause") != '\0') {
-		printf("  %s", safe(text_of(a, "cause"), cell));
+	printf("%9.1f %10lld %9lld", screen_number(a, "qps"), screen_count(a, "queries"), screen_count(a, "timeouts"));
+	if (!is_well(state) && *screen_text(a, "cause") != '\0') {
+		printf("  %s", screen_cell(a, "cause", cell));
 		if (json_is_number(json_object_get(a, "cause_age_seconds"))) {
-			printf(", ");
-			print_time(number_of(a, "cause_age_seconds"));
-			printf(" ago");
+			printf(", %s ago", screen_time(screen_number(a, "cause_age_seconds"), age));
 		}
 	}
 	putchar('\n');
@@ -138,12 +60,12 @@ static void print_address(const json_t *a, int address_column, int az_column)
 static void print_endpoint(const json_t *e, int address_column, int az_column)
 {
 	const json_t *addresses = json_object_get(e, "addresses"), *address;
-	char cell[CELL_MAX];
+	char cell[SCREEN_CELL_MAX];
 	size_t i;
 
-	printf("\n%s  ", safe(text_of(e, "name"), cell));
-	print_state(text_of(e, "state"), 0);
-	printf("  (%s)\n", safe(text_of(e, "policy"), cell));
+	printf("\n%s  ", screen_cell(e, "name", cell));
+	screen_state(screen_text(e, "state"), 0);
+	printf("  (%s)\n", screen_cell(e, "policy", cell));
 	if (json_array_size(addresses) == 0) {
 		printf("  no addresses\n");
 		return;
@@ -158,20 +80,20 @@ static void print_endpoint(const json_t *e, int address_column, int az_column)
 
 static bool is_detached(const json_t *zone)
 {
-	return strcmp(text_of(zone, "association"), "detached") == 0;
+	return strcmp(screen_text(zone, "association"), "detached") == 0;
 }
 
 static void print_zone(const json_t *zone)
 {
 	const json_t *to;
-	char cell[CELL_MAX];
+	char cell[SCREEN_CELL_MAX];
 	size_t i;
 
 	printf("  ");
-	print_state(is_detached(zone) ? "detached" : text_of(zone, "state"), 8);
-	printf("  %s  ->", safe(text_of(zone, "name"), cell));
+	screen_state(is_detached(zone) ? "detached" : screen_text(zone, "state"), 8);
+	printf("  %s  ->", screen_cell(zone, "name", cell));
 	json_array_foreach(json_object_get(zone, "to"), i, to)
-		printf("%s %s", i > 0 ? "," : "", safe(json_string_value(to), cell));
+		printf("%s %s", i > 0 ? "," : "", screen_safe(json_string_value(to), cell));
 	putchar('\n');
 }
 
@@ -182,7 +104,7 @@ static void print_zones(const json_t *s)
 	size_t i, troubled = 0;
 
 	json_array_foreach(json_object_get(s, "zones"), i, zone) {
-		if (strcmp(text_of(zone, "state"), "up") == 0 && !is_detached(zone))
+		if (strcmp(screen_text(zone, "state"), "up") == 0 && !is_detached(zone))
 			continue;
 		if (troubled++ == 0)
 			printf("\nzones in trouble:\n");
@@ -192,30 +114,30 @@ static void print_zones(const json_t *s)
 	if (troubled > ZONES_SHOWN)
 		printf("  and more; `r53fwd status --json` has them\n");
 	if (troubled == 0)
-		printf("\nzones: %lld, all well\n", count_of(s, "zones_total"));
+		printf("\nzones: %lld, all well\n", screen_count(s, "zones_total"));
 }
 
 static void print_cache(const json_t *c)
 {
-	double hits = number_of(c, "hits"), stale = number_of(c, "stale"), all = hits + stale + number_of(c, "misses");
+	double hits = screen_number(c, "hits"), stale = screen_number(c, "stale"), all = hits + stale + screen_number(c, "misses");
 
-	printf("cache: %lld entries, %.1f of %.0f MiB, ", count_of(c, "entries"), number_of(c, "bytes") / (1 << 20),
-	       number_of(c, "size_bytes") / (1 << 20));
+	printf("cache: %lld entries, %.1f of %.0f MiB, ", screen_count(c, "entries"), screen_number(c, "bytes") / (1 << 20),
+	       screen_number(c, "size_bytes") / (1 << 20));
 	if (all > 0)
 		printf("%.1f%% hits, ", 100 * hits / all);
-	printf("%lld stale answers, %lld evictions\n", count_of(c, "stale"), count_of(c, "evictions"));
+	printf("%lld stale answers, %lld evictions\n", screen_count(c, "stale"), screen_count(c, "evictions"));
 }
 
 static void print_table(const json_t *s)
 {
 	const json_t *endpoints = json_object_get(s, "endpoints"), *endpoint;
 	int address_column = column(endpoints, "address", "ADDRESS"), az_column = column(endpoints, "az", "AZ");
-	char cell[CELL_MAX];
+	char cell[SCREEN_CELL_MAX], age[SCREEN_TIME_MAX];
 	size_t i;
 
-	printf("r53fwd %s, up ", safe(text_of(s, "version"), cell));
-	print_time(number_of(s, "uptime_seconds"));
-	printf(", %lld worker%s, %.1f queries/s\n", count_of(s, "workers"), count_of(s, "workers") == 1 ? "" : "s", number_of(s, "qps"));
+	printf("r53fwd %s, up %s", screen_cell(s, "version", cell), screen_time(screen_number(s, "uptime_seconds"), age));
+	printf(", %lld worker%s, %.1f queries/s\n", screen_count(s, "workers"), screen_count(s, "workers") == 1 ? "" : "s",
+	       screen_number(s, "qps"));
 	print_cache(json_object_get(s, "cache"));
 	json_array_foreach(endpoints, i, endpoint)
 		print_endpoint(endpoint, address_column, az_column);
@@ -231,7 +153,7 @@ static int judge(const json_t *s)
 	size_t i;
 
 	json_array_foreach(json_object_get(s, "endpoints"), i, endpoint)
-		if (strcmp(text_of(endpoint, "state"), "down") == 0 && json_array_size(json_object_get(endpoint, "addresses")) > 0)
+		if (strcmp(screen_text(endpoint, "state"), "down") == 0 && json_array_size(json_object_get(endpoint, "addresses")) > 0)
 			return CLI_DOWN;
 	return CLI_OK;
 }
@@ -243,8 +165,8 @@ static int show(const struct cli *c)
 	if (s == NULL)
 		return CLI_FAILED;
 	if (!json_is_array(json_object_get(s, "endpoints"))) {
-		char cell[CELL_MAX];
-		fprintf(stderr, "r53fwd: the daemon does not tell its status: %s\n", safe(text_of(s, "error"), cell));
+		char cell[SCREEN_CELL_MAX];
+		fprintf(stderr, "r53fwd: the daemon does not tell its status: %s\n", screen_cell(s, "error", cell));
 		json_decref(s);
 		return CLI_FAILED;
 	}

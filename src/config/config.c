@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "config/endpoints.h"
 #include "config/reader.h"
 #include "config/zones.h"
@@ -249,6 +250,25 @@ static ssize_t read_file(const char *path, char **text)
 	return result;
 }
 
+/* Not against forgers, who could write the file itself: the same in every process is what counts. */
+static uint64_t digest_of(const char *text, ssize_t len)
+{
+	static const struct hash_key nobody;
+
+	return hash_bytes(&nobody, text, (size_t)len);
+}
+
+int config_read_digest(const char *path, uint64_t *digest)
+{
+	char *text;
+	ssize_t len = read_file(path, &text);
+
+	if (len >= 0)
+		*digest = digest_of(text, len);
+	free(text);
+	return len < 0 ? (int)len : 0;
+}
+
 struct config *config_load_listening(const char *path, const struct addr *listen, size_t count, struct diagnostics *d)
 {
 	struct config *c = NULL;
@@ -261,6 +281,8 @@ struct config *config_load_listening(const char *path, const struct addr *listen
 		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: %s", strerror((int)-len));
 	else
 		c = load_text(text, (size_t)len, listen, count, d);
+	if (c)
+		c->digest = digest_of(text, len);
 	free(text);
 	return c;
 }

@@ -223,6 +223,13 @@ bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us)
 	}
 }
 
+bool pool_is_above_rate(const struct pool *p, const struct upstream *u, uint64_t now_us)
+{
+	uint64_t now_ns = now_us * NS_PER_US;
+
+	return MAX(atomic_load_explicit(&u->rate_ns, memory_order_relaxed), now_ns) + BURST_NS / p->max_qps > now_ns + BURST_NS;
+}
+
 bool pool_close(struct pool *p)
 {
 	if (atomic_exchange(&p->down, true))

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/log.h"
+#include "server/explain.h"
 #include "wire/text.h"
 
 /* What a command is given: the object, and the line's sender for the log. */
@@ -125,6 +126,22 @@ static json_t *flush(const struct call *c)
 		 (unsigned long long)forgotten, c->uid, c->pid);
 	json_object_set_new(answer, "forgotten", json_integer((json_int_t)forgotten));
 	return answer;
+}
+
+static json_t *explain(const struct call *c)
+{
+	const char *name = text_of(c, "name"), *type = text_of(c, "type");
+	int number = text_read_type(type != NULL ? type : "A");
+	char given[SHOWN_MAX];
+	struct name n;
+
+	if (name == NULL)
+		return refuse("explain wants a name");
+	if (text_read_name(&n, name) != 0)
+		return refuse("`%s` is no name", shown(name, given));
+	if (number < 0)
+		return refuse("`%s` is no type", shown(type, given));
+	return explain_make(&c->world->status, &(struct explain_question){.name = &n, .type = (uint16_t)number, .live = true});
 }
 
 /* ---- drain and undrain ---- */

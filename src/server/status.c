@@ -49,6 +49,16 @@ const char *status_cause(const struct health_report *r)
 	return texts[r->cause];
 }
 
+const char *status_pool_text(const struct pool *p)
+{
+	return pool_states[status_pool(p)];
+}
+
+const char *status_policy_text(enum policy_kind policy)
+{
+	return policies[policy];
+}
+
 uint64_t status_metric(const struct status_world *w, enum metric which)
 {
 	uint64_t sum = 0;
@@ -91,7 +101,7 @@ static json_t *age(uint64_t then_us, uint64_t now_us)
 /* ---- endpoints ---- */
 
 /* Of an endpoint that is down every address is, whatever is remembered of it. */
-static const char *place_state(const struct pool *p, int place)
+const char *status_address(const struct pool *p, int place)
 {
 	if (atomic_load_explicit(&p->places[place].upstream->drained, memory_order_relaxed))
 		return "drained";
@@ -118,7 +128,7 @@ static json_t *make_address(const struct status_world *w, const struct pool *p, 
 {
 	struct upstream *u = p->places[place].upstream;
 	uint32_t rtt_us = rtt_smoothed_us(&u->rtt);
-	const char *state = place_state(p, place);
+	const char *state = status_address(p, place);
 	json_t *a = json_object();
 	struct health_report r;
 	const char *cause = NULL;
@@ -265,15 +275,17 @@ static json_t *make_metrics(const struct status_world *w)
 	return m;
 }
 
-static json_t *make_config(const struct status_world *w)
+struct json_t *status_config(const struct status_world *w)
 {
 	json_t *c = json_object(), *reloads = json_object();
 	time_t at = (time_t)w->loaded_at;
-	char stamp[32];
+	char stamp[32], digest[24];
 	struct tm tm;
 
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
+	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)w->snapshot->config->digest);
 	json_object_set_new(c, "path", text(w->zones_path));
+	json_object_set_new(c, "digest", json_string(digest));
 	json_object_set_new(c, "loaded_at", json_string(stamp));
 	json_object_set_new(reloads, "ok", count(w->reloads_ok));
 	json_object_set_new(reloads, "failed", count(w->reloads_failed));
@@ -296,6 +308,6 @@ struct json_t *status_make(const struct status_world *w, bool all_zones)
 	json_object_set_new(s, "zones_total", count(w->snapshot->config->zone_count));
 	json_object_set_new(s, "cache", make_cache(w));
 	json_object_set_new(s, "metrics", make_metrics(w));
-	json_object_set_new(s, "config", make_config(w));
+	json_object_set_new(s, "config", status_config(w));
 	return s;
 }

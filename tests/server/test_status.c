@@ -88,7 +88,7 @@ static void all_names_are_there(void **state)
 	EXPECT_KEYS(named(s, "zones", "corp.test"), "name", "to", "state", "association", "queries", "guard_violations");
 	EXPECT_KEYS(json_object_get(s, "cache"), "entries", "bytes", "size_bytes", "hits", "misses", "stale", "evictions", "coalesced",
 		    "prefetches");
-	EXPECT_KEYS(json_object_get(s, "config"), "path", "loaded_at", "reloads");
+	EXPECT_KEYS(json_object_get(s, "config"), "path", "digest", "loaded_at", "reloads");
 	assert_int_equal(json_object_size(json_object_get(s, "metrics")), METRICS);
 	json_decref(s);
 }
