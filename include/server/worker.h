@@ -45,6 +45,8 @@ void worker_pool_closed(struct worker *w, const char *pool_name);
 /* Asks though no client does; `name` is copied. */
 void worker_refresh(struct worker *w, const struct name *name, uint16_t type);
 void worker_stop(struct worker *w);
+/* Whether its loop has turned since the last check; and asks it again. */
+bool worker_check(struct worker *w);
 
 /* Waits for the thread to end. */
 void worker_join(struct worker *w);

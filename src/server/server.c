@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "server/bindings.h"
 #include "server/console.h"
+#include "server/herald.h"
 #include "server/persist.h"
 #include "server/upkeep.h"
 #include "server/worker.h"
@@ -43,6 +44,7 @@ struct server {
 	struct upkeep *upkeep;
 	struct persist *persist;
 	struct console *console;
+	struct herald *herald;
 	struct random random;
 	pthread_mutex_t news_lock;
 	struct list news;
@@ -255,10 +257,12 @@ static void reload(void *arg, struct command_reload *result)
 	size_t len;
 	FILE *said = open_memstream(&result->said, &len);
 
+	herald_reloading(s->herald);
 	result->loaded = said != NULL && read_again(s, said);
 	if (said != NULL && fclose(said) == 0)
 		fputs(result->said, stderr);
 	console_reloaded(s->console, result->loaded);
+	herald_reloaded(s->herald, result->loaded);
 	c = s->snapshot->config;
 	if (!result->loaded)
 		log_error("%s was not loaded; everything stays as it was", path);
@@ -318,6 +322,7 @@ static void on_watch(void *arg)
 	loop_timer_set(s->watch_timer, loop_now_us(s->loop) + WATCH_US);
 	persist_clock(s->persist, s->snapshot, sum(s, METRIC_UPSTREAM_ANSWERS), loop_now_us(s->loop));
 	watch_resolv(s);
+	herald_look(s->herald);
 }
 
 static void on_signal(void *arg, int signal)
@@ -408,6 +413,26 @@ static bool make_console(struct server *s)
 	return s->console != NULL;
 }
 
+/* ---- the herald's world */
+
+static bool workers_alive(void *arg)
+{
+	struct server *s = arg;
+	bool alive = true;
+
+	for (uint32_t i = 0; i < s->worker_count; i++)
+		alive &= worker_check(s->workers[i]);
+	return alive;
+}
+
+static bool make_herald(struct server *s)
+{
+	const struct herald_world world = {s->loop, in_force, workers_alive, s};
+
+	s->herald = herald_new(&world);
+	return s->herald != NULL;
+}
+
 static bool start_workers(struct server *s)
 {
 	const struct worker_news news = {on_doubt, on_changed, s};
@@ -449,7 +474,9 @@ static void serve(struct server *s)
 	warn_without_local(s->snapshot);
 	bindings_log(&s->bindings);
 	log_info("r53fwd " R53FWD_VERSION " serves: %zu zones, %u workers", s->snapshot->config->zone_count, s->worker_count);
+	herald_ready(s->herald);
 	loop_run(s->loop);
+	herald_stopping(s->herald);
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_stop(s->workers[i]);
 	for (uint32_t i = 0; i < s->worker_count; i++)
@@ -466,6 +493,8 @@ static void give_back(struct server *s)
 	free(s->workers);
 	if (s->console != NULL)
 		console_free(s->console);
+	if (s->herald != NULL)
+		herald_free(s->herald);
 	if (s->upkeep != NULL)
 		upkeep_free(s->upkeep);
 	if (s->persist != NULL)
@@ -493,7 +522,7 @@ static void give_back(struct server *s)
 static bool start(struct server *s, bool bound)
 {
 	const struct config *c = s->snapshot != NULL ? s->snapshot->config : NULL;
-	bool made = start_loop(s) && c != NULL && make_console(s);
+	bool made = start_loop(s) && c != NULL && make_console(s) && make_herald(s);
 
 	if (!bound || (made && !console_open(s->console, c)))
 		return false;

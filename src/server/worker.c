@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,7 @@ struct worker {
 	struct worker_news news;
 	struct list listeners;
 	uint64_t stop_by_us;       /* 0: not stopping */
+	_Atomic bool asked;        /* by worker_check; the loop takes it back */
 	pthread_mutex_t mailbox_lock;
 	struct list mailbox;
 };
@@ -156,6 +158,7 @@ static void on_wakeup(void *arg)
 {
 	struct worker *w = arg;
 
+	atomic_store_explicit(&w->asked, false, memory_order_relaxed);
 	for (;;) {
 		pthread_mutex_lock(&w->mailbox_lock);
 		struct list *link = list_take_first(&w->mailbox);
@@ -271,7 +274,11 @@ bool worker_listen(struct worker *w, enum listen_kind kind, int fd)
 static void *run(void *arg)
 {
 	struct worker *w = arg;
+	char name[16];
 
+	/* For `top -H` and debuggers. */
+	snprintf(name, sizeof(name), "worker %u", w->index);
+	pthread_setname_np(pthread_self(), name);
 	loop_run(w->loop);
 	return NULL;
 }
@@ -334,6 +341,14 @@ void worker_refresh(struct worker *w, const struct name *name, uint16_t type)
 void worker_stop(struct worker *w)
 {
 	post(w, &(struct order){.kind = ORDER_STOP});
+}
+
+bool worker_check(struct worker *w)
+{
+	bool answered = !atomic_exchange_explicit(&w->asked, true, memory_order_relaxed);
+
+	loop_wakeup_send(w->wakeup);
+	return answered;
 }
 
 void worker_join(struct worker *w)

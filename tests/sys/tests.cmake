@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 r53fwd_test(sys cpus)
+r53fwd_test(sys notify)
