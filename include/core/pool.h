@@ -21,6 +21,10 @@ enum { POOL_SLOW_US = 20000, POOL_HEDGE_BUCKET = 20, POOL_NO_EDNS_US = 15 * 60 *
 /* An endpoint that was down is not trusted by `to: [first, second]` before it has stayed open this long. */
 enum { POOL_RETURN_US = 10 * 1000000 };
 
+/* source-ports is a bound for all who ask one address. The main thread's three take these of it: probes a transport of 4, the loop
+ * check a new one of 1 each 30 s of 180 at most, the association check one of 4. The workers divide the rest. */
+enum { POOL_PROBE_PORTS = 4, POOL_LOOP_PORTS = 6, POOL_ASSOCIATION_PORTS = 4 };
+
 /* Counted per upstream and thread, written by that thread only; summed when read. */
 enum upstream_counter {
 	UPSTREAM_QUERIES,
@@ -130,6 +134,10 @@ bool pool_spend_hedge(struct pool *p);
 
 /* How long to wait for `place` before asking another; UINT64_MAX when hedging is off. */
 uint64_t pool_hedge_delay_us(const struct pool *p, int place);
+
+/* A worker's share of source-ports; at least the two that a transport needs, so with more than (source_ports - 14) / 2 workers there is
+ * no bound. */
+uint32_t pool_worker_ports(const struct pool *p, uint32_t workers);
 
 /* Takes one token of max-qps (burst: one second). For probes, too. */
 bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us);

@@ -47,7 +47,7 @@ struct forward_world {
 	struct transport_env *env;  /* its events are set by forward_new */
 	const struct transport_ops *transports[TRANSPORT_KINDS];
 	struct forward_replies replies;
-	uint32_t threads;           /* source-ports are divided by it */
+	uint32_t workers;           /* source-ports are divided by it */
 	uint64_t (*now_us)(void *arg); /* only for events from transports: the turn's time */
 	/* Nobody has answered a question for a while: somebody should ask how the whole pool is. */
 	void (*doubt)(void *arg, struct pool *pool);

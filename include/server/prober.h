@@ -27,7 +27,6 @@ struct prober_world {
 	struct random *random;
 	struct transport_env *env; /* its events are set by prober_new */
 	const struct transport_ops *transports[TRANSPORT_KINDS];
-	uint32_t threads;          /* source-ports are divided by it */
 	uint64_t (*now_us)(void *arg);
 	void (*closed)(void *arg, struct pool *pool);
 	void (*opened)(void *arg, struct pool *pool, int place);

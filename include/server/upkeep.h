@@ -12,7 +12,6 @@ struct upkeep;
 struct upkeep_world {
 	struct loop *loop;
 	struct random *random;
-	uint32_t threads; /* in all, the main thread included */
 	uint32_t sockets; /* towards upstreams, at most; 0: no limit */
 	/* The endpoint is down: whoever waits for it must be told. */
 	void (*closed)(void *arg, struct pool *pool);

@@ -24,7 +24,7 @@ struct worker_news {
 /* What is this worker's of what all share. */
 struct worker_plan {
 	uint32_t index;   /* from 1; 0 is the main thread */
-	uint32_t threads; /* in all, the main thread included */
+	uint32_t workers; /* in all */
 	uint32_t sockets; /* towards upstreams, at most; 0: no limit */
 	struct listen_limits *limits; /* kept */
 };

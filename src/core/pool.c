@@ -208,6 +208,13 @@ uint64_t pool_hedge_delay_us(const struct pool *p, int place)
 	return p->hedge_us > 0 ? (uint64_t)p->hedge_us : rtt_hedge_us(&p->places[place].upstream->rtt);
 }
 
+uint32_t pool_worker_ports(const struct pool *p, uint32_t workers)
+{
+	uint32_t ours = POOL_PROBE_PORTS + POOL_LOOP_PORTS + POOL_ASSOCIATION_PORTS;
+
+	return MAX(2u, p->source_ports > ours ? (p->source_ports - ours) / workers : 0);
+}
+
 bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us)
 {
 	uint64_t now_ns = now_us * NS_PER_US, step = BURST_NS / p->max_qps;

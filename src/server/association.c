@@ -12,9 +12,6 @@
 
 #include "wire/answer.h"
 
-/* Towards one address; a forged answer could do no more than a warning. */
-enum { SOURCE_PORTS = 4 };
-
 /* On the wire; the text's zero is the root's. */
 static const char *const reserved[] = {
 	"\4ns-0\11awsdns-00\3com",
@@ -136,7 +133,7 @@ static bool open_transport(struct association *a, struct lane *l, int place)
 	const struct transport_ops *ops = a->world.transports[l->pool->tcp ? TRANSPORT_TCP : TRANSPORT_UDP];
 
 	if (l->transports[place] == NULL)
-		l->transports[place] = ops->open(a->world.env, &l->pool->places[place].upstream->addr, SOURCE_PORTS);
+		l->transports[place] = ops->open(a->world.env, &l->pool->places[place].upstream->addr, POOL_ASSOCIATION_PORTS);
 	return l->transports[place] != NULL;
 }
 

@@ -76,7 +76,7 @@ static struct transport *transport_of(struct forward *f, const struct pool *p, s
 	if (UNLIKELY(t->by_kind[kind] == NULL)) {
 		if (t->upstream == NULL)
 			t->upstream = upstream_ref(u);
-		uint32_t ports = MAX(2u, p->source_ports / f->world.threads);
+		uint32_t ports = pool_worker_ports(p, f->world.workers);
 		t->by_kind[kind] = f->world.transports[kind]->open(f->world.env, &u->addr, ports);
 	}
 	return t->by_kind[kind];

@@ -126,7 +126,7 @@ static bool open_transport(struct prober *p, struct probe *b)
 	const struct transport_ops *ops = p->world.transports[b->pool->tcp ? TRANSPORT_TCP : TRANSPORT_UDP];
 
 	if (b->transport == NULL)
-		b->transport = ops->open(p->world.env, &b->upstream->addr, MAX(2u, b->pool->source_ports / p->world.threads));
+		b->transport = ops->open(p->world.env, &b->upstream->addr, POOL_PROBE_PORTS);
 	return b->transport != NULL;
 }
 

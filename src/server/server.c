@@ -362,7 +362,7 @@ static uint32_t share_descriptors(const struct snapshot *s, uint32_t threads)
 
 static bool start_upkeep(struct server *s, uint32_t descriptors)
 {
-	const struct upkeep_world world = {.loop = s->loop, .random = &s->random, .threads = s->worker_count + 1, .sockets = descriptors,
+	const struct upkeep_world world = {.loop = s->loop, .random = &s->random, .sockets = descriptors,
 					   .closed = on_closed, .refresh = on_refresh, .arg = s};
 
 	s->upkeep = upkeep_new(&world, s->snapshot);
@@ -442,7 +442,7 @@ static bool start_workers(struct server *s)
 	if (s->workers == NULL)
 		return false;
 	for (uint32_t i = 0; i < s->worker_count; i++) {
-		struct worker_plan plan = {.index = i + 1, .threads = threads, .sockets = descriptors, .limits = s->limits};
+		struct worker_plan plan = {.index = i + 1, .workers = s->worker_count, .sockets = descriptors, .limits = s->limits};
 		s->workers[i] = worker_new(&plan, s->snapshot, &news);
 		if (s->workers[i] == NULL)
 			return false;

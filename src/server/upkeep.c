@@ -163,7 +163,6 @@ static bool start(struct upkeep *u, struct snapshot *s)
 {
 	struct prober_world probes = {.random = u->world.random,
 				      .env = &u->prober_env,
-				      .threads = u->world.threads,
 				      .now_us = turn_now_us,
 				      .closed = on_closed,
 				      .opened = on_opened,

@@ -214,7 +214,7 @@ static bool is_stream(const struct reply_to *to)
 	return listener_kind(to->listener) == LISTEN_TCP;
 }
 
-static bool make_forward(struct worker *w, uint32_t threads, struct snapshot *s)
+static bool make_forward(struct worker *w, uint32_t workers, struct snapshot *s)
 {
 	struct forward_world world = {
 		.thread = w->index,
@@ -222,7 +222,7 @@ static bool make_forward(struct worker *w, uint32_t threads, struct snapshot *s)
 		.metrics = &w->metrics,
 		.env = &w->env,
 		.replies = {listener_room, listener_send, listener_drop, is_stream},
-		.threads = threads,
+		.workers = workers,
 		.now_us = turn_now_us,
 		.doubt = on_doubt,
 		.looped = on_looped,
@@ -258,7 +258,7 @@ struct worker *worker_new(const struct worker_plan *plan, struct snapshot *s, co
 	w->env.loop = w->loop;
 	w->env.random = &w->random;
 	if (w->loop != NULL && (w->timer = loop_timer_new(w->loop, on_timer, w)) != NULL &&
-	    (w->wakeup = loop_wakeup_new(w->loop, on_wakeup, w)) != NULL && make_forward(w, plan->threads, s)) {
+	    (w->wakeup = loop_wakeup_new(w->loop, on_wakeup, w)) != NULL && make_forward(w, plan->workers, s)) {
 		loop_set_turn(w->loop, on_turn, w);
 		return w;
 	}

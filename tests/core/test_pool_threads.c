@@ -192,12 +192,29 @@ static void each_closing_is_told_to_one_thread(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+static void workers_divide_what_the_main_thread_leaves_of_the_source_ports(void **state)
+{
+	struct pool any = {.count = 3};
+
+	(void)state;
+	for (uint32_t workers = 1; workers <= 8; workers++)
+		for (any.source_ports = 32; any.source_ports <= 16384; any.source_ports *= 2) {
+			uint32_t share = pool_worker_ports(&any, workers);
+			/* A transport uses whole pairs. */
+			uint32_t used = share / 2 * 2 * workers + POOL_PROBE_PORTS + POOL_LOOP_PORTS + POOL_ASSOCIATION_PORTS;
+			assert_in_range(used, any.source_ports - 2 * workers + 1, any.source_ports);
+		}
+	any.source_ports = 32;
+	assert_int_equal(pool_worker_ports(&any, 64), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(threads_at_one_moment_take_exactly_one_second_of_queries), TEST(threads_never_exceed_the_rate_while_time_goes_on),
 		TEST(threads_that_pick_fill_both_addresses_and_spill_the_rest), TEST(threads_share_one_bucket_of_hedges),
 		TEST(bucket_stays_within_its_bounds_between_threads),		TEST(each_closing_is_told_to_one_thread),
+		cmocka_unit_test(workers_divide_what_the_main_thread_leaves_of_the_source_ports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -593,11 +593,11 @@ struct world *world_new(const char *zones_conf)
 	ASSERT(w->snapshot != NULL);
 	const struct forward_world fw = {.thread = 1, .random = &w->random, .metrics = &w->metrics, .env = &w->worker_env,
 					 .transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp},
-					 .replies = {room, send_reply, drop_reply, is_stream}, .threads = 2, .now_us = now,
+					 .replies = {room, send_reply, drop_reply, is_stream}, .workers = 1, .now_us = now,
 					 .doubt = on_doubt, .looped = on_looped, .violated = on_violated, .changed = on_changed, .arg = w};
 	w->forward = forward_new(&fw, w->snapshot, w->now_us);
 	const struct prober_world pw = {.random = &w->random, .env = &w->main_env,
-					.transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp}, .threads = 2,
+					.transports = {[TRANSPORT_UDP] = &fake_udp, [TRANSPORT_TCP] = &fake_tcp},
 					.now_us = now, .closed = on_closed, .opened = on_opened, .changed = on_changed,
 					.heard = on_heard, .arg = w};
 	w->prober = prober_new(&pw, w->snapshot, w->now_us);

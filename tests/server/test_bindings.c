@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,17 +14,29 @@
 
 enum { WORKERS = 2 };
 
-/* A free port of loopback, as long as `fd` is open. */
+/* A port that is free of both kinds at an address of this process's own; `fd` holds it until it is closed. */
 static struct addr reserve(int *fd, enum listen_kind kind)
 {
+	enum listen_kind other = kind == LISTEN_UDP ? LISTEN_TCP : LISTEN_UDP;
+	char text[ADDR_TEXT_MAX];
 	struct addr a;
-	socklen_t len = sizeof(a);
 
-	assert_int_equal(addr_parse(&a, "127.0.0.1:1", 0), 0);
-	addr_set_port(&a, 0);
-	*fd = listen_open(&a, kind, false);
-	assert_true(*fd >= 0);
-	assert_int_equal(getsockname(*fd, &a.sa, &len), 0);
+	snprintf(text, sizeof(text), "127.%d.%d.1", 64 + (getpid() >> 8) % 128, getpid() % 256);
+	for (int tries = 0; tries < 100; tries++) {
+		socklen_t len = sizeof(a);
+		assert_int_equal(addr_parse(&a, text, 53), 0);
+		addr_set_port(&a, 0);
+		*fd = listen_open(&a, kind, false);
+		assert_true(*fd >= 0);
+		assert_int_equal(getsockname(*fd, &a.sa, &len), 0);
+		int also = listen_open(&a, other, false);
+		if (also >= 0) {
+			close(also);
+			return a;
+		}
+		close(*fd);
+	}
+	fail_msg("no port is free of both kinds");
 	return a;
 }
 

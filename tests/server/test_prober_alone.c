@@ -200,7 +200,6 @@ static void begin(const char *zones_conf)
 {
 	const struct prober_world world = {.random = &random_numbers,
 					   .env = &env,
-					   .threads = 4,
 					   .now_us = clock_now,
 					   .closed = on_closed,
 					   .transports = {[TRANSPORT_UDP] = &stub_ops, [TRANSPORT_TCP] = &stub_ops},
@@ -276,7 +275,7 @@ static void probes_take_their_share_of_the_source_ports(void **state)
 	(void)state;
 	begin("inbound-endpoints: {seoul: {source-ports: 100, addresses: [10.10.1.10, 10.10.2.10]}}\n" CACHE ONE);
 	run_ms(10);
-	assert_int_equal(seen.source_ports, 25);
+	assert_int_equal(seen.source_ports, POOL_PROBE_PORTS);
 	run_ms(1000 * MS_PER_S);
 	assert_int_equal(seen.opened, 2); /* one transport an address, kept */
 }
