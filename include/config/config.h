@@ -171,6 +171,13 @@ struct config {
 	uint64_t digest;        /* of the file's octets: whether it has changed since */
 };
 
+/* The environment variable that may hold the text of zones.conf. Where a path is taken this name stands for the variable's value; a file of
+ * that name is written ./R53FWD_ZONES_INLINE. */
+#define CONFIG_INLINE "R53FWD_ZONES_INLINE"
+
+/* What is read when nobody named a file: CONFIG_INLINE if there is something in it, else `path`. */
+const char *config_default_path(const char *path);
+
 /* Reads and checks `path`. Returns a config that config_free frees, or NULL when there was any error; warnings and errors are
  * in `d` either way, in the order of their places. */
 NODISCARD struct config *config_load(const char *path, struct diagnostics *d);

@@ -235,7 +235,7 @@ static int run_command(struct cli *c, uint32_t given)
 
 int main(int argc, char **argv)
 {
-	struct cli c = {.zones_path = CLI_DEFAULT_ZONES, .log_level = -1};
+	struct cli c = {.zones_path = config_default_path(CLI_DEFAULT_ZONES), .log_level = -1};
 	uint32_t given = 0;
 	int index = 0;
 

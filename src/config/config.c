@@ -250,6 +250,27 @@ static ssize_t read_file(const char *path, char **text)
 	return result;
 }
 
+const char *config_default_path(const char *path)
+{
+	const char *text = getenv(CONFIG_INLINE);
+
+	return text && *text != '\0' ? CONFIG_INLINE : path;
+}
+
+/* The text of zones.conf, wherever it stands; the caller frees. Returns as read_file does. */
+static ssize_t read_source(const char *path, char **text)
+{
+	const char *inline_text = getenv(CONFIG_INLINE);
+
+	if (strcmp(path, CONFIG_INLINE) != 0)
+		return read_file(path, text);
+	*text = reader_copy(inline_text ? inline_text : "");
+	if (!inline_text)
+		return -ENOENT;
+	size_t len = strlen(*text);
+	return len > YAML_MAX_BYTES ? -EFBIG : (ssize_t)len;
+}
+
 /* Not against forgers, who could write the file itself: the same in every process is what counts. */
 static uint64_t digest_of(const char *text, ssize_t len)
 {
@@ -261,7 +282,7 @@ static uint64_t digest_of(const char *text, ssize_t len)
 int config_read_digest(const char *path, uint64_t *digest)
 {
 	char *text;
-	ssize_t len = read_file(path, &text);
+	ssize_t len = read_source(path, &text);
 
 	if (len >= 0)
 		*digest = digest_of(text, len);
@@ -273,7 +294,7 @@ struct config *config_load_listening(const char *path, const struct addr *listen
 {
 	struct config *c = NULL;
 	char *text;
-	ssize_t len = read_file(path, &text);
+	ssize_t len = read_source(path, &text);
 
 	if (len == -EFBIG)
 		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "the file is larger than %d MiB", YAML_MAX_BYTES >> 20);
@@ -300,7 +321,7 @@ char *config_read_control(const char *path)
 	char *text;
 
 	diagnostics_init(&d);
-	ssize_t len = read_file(path, &text);
+	ssize_t len = read_source(path, &text);
 	if (len >= 0 && len <= YAML_MAX_BYTES)
 		tree = yaml_tree_read(text, (size_t)len, &d);
 	const struct yaml *root = tree ? yaml_tree_root(tree) : NULL;

@@ -231,6 +231,57 @@ static void the_environment_fills_in_values(void **state)
 	expect_effective("zones: []\nlocal-upstreams: [\"${R53FWD_TEST_ADDRESS}:5353\"]\n", "local-upstreams: [192.0.2.53:5353]\n");
 }
 
+static void the_whole_file_may_stand_in_the_environment(void **state)
+{
+	struct diagnostics d;
+
+	(void)state;
+	unsetenv(CONFIG_INLINE);
+	assert_string_equal(config_default_path("/a"), "/a");
+	setenv(CONFIG_INLINE, "", 1);
+	assert_string_equal(config_default_path("/a"), "/a");
+	setenv("R53FWD_TEST_ADDRESS", "192.0.2.53", 1);
+	setenv(CONFIG_INLINE, "zones: []\ncontrol: /a/b.sock\nlocal-upstreams: ['${R53FWD_TEST_ADDRESS}']\n", 1);
+	assert_string_equal(config_default_path("/a"), CONFIG_INLINE);
+	diagnostics_init(&d);
+	struct config *c = config_load(CONFIG_INLINE, &d);
+	assert_non_null(c);
+	assert_int_equal(d.count, 0);
+	assert_int_equal(c->endpoints[0].count, 1);
+	config_free(c);
+	char *control = config_read_control(CONFIG_INLINE);
+	assert_string_equal(control, "/a/b.sock");
+	free(control);
+	setenv(CONFIG_INLINE, "zones: []\nwrong: 1\n", 1);
+	assert_null(config_load(CONFIG_INLINE, &d));
+	assert_int_equal(d.errors, 1);
+	assert_int_equal(d.rows[0].line, 2);
+	diagnostics_deinit(&d);
+	unsetenv(CONFIG_INLINE);
+}
+
+static void an_environment_that_holds_nothing_cannot_be_loaded(void **state)
+{
+	struct diagnostics d;
+
+	(void)state;
+	unsetenv(CONFIG_INLINE);
+	diagnostics_init(&d);
+	assert_null(config_load(CONFIG_INLINE, &d));
+	assert_int_equal(d.count, 1);
+	assert_string_equal(d.rows[0].sentence, "cannot be read: No such file or directory");
+	diagnostics_deinit(&d);
+	char *text = calloc(1, YAML_MAX_BYTES + 2);
+	memset(text, '#', YAML_MAX_BYTES + 1);
+	setenv(CONFIG_INLINE, text, 1);
+	free(text);
+	diagnostics_init(&d);
+	assert_null(config_load(CONFIG_INLINE, &d));
+	assert_string_equal(d.rows[0].sentence, "the file is larger than 16 MiB");
+	diagnostics_deinit(&d);
+	unsetenv(CONFIG_INLINE);
+}
+
 static void the_callers_listen_stands_for_the_files(void **state)
 {
 	char path[] = "/tmp/r53fwd-config-XXXXXX", text[ADDR_TEXT_MAX];
@@ -310,6 +361,8 @@ int main(void)
 		cmocka_unit_test(control_fits_a_socket_address),
 		cmocka_unit_test(control_is_found_in_a_file_that_is_wrong),
 		cmocka_unit_test(the_environment_fills_in_values),
+		cmocka_unit_test(the_whole_file_may_stand_in_the_environment),
+		cmocka_unit_test(an_environment_that_holds_nothing_cannot_be_loaded),
 		cmocka_unit_test(the_callers_listen_stands_for_the_files),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error_without_a_place),
 		cmocka_unit_test(a_huge_file_is_refused),

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -17,6 +18,7 @@ from lib import (
     PATIENCE_S,
     R53FWD,
     Case,
+    Program,
     addresses,
     ask,
     ede,
@@ -320,6 +322,28 @@ class Socket(Case):
             file.write("nonsense: 1\n")
         run = subprocess.run([R53FWD, "status", "--alive", "--zones", fwd.conf], timeout=PATIENCE_S, check=False)
         self.assertEqual(run.returncode, 0, "a file in the middle of a change still leads to the daemon")
+
+    def test_zones_conf_may_stand_in_the_environment(self):
+        """A container that mounts no file: R53FWD_ZONES_INLINE holds the text, for the daemon and for the commands beside it."""
+        fwd, _, _ = self.serve()
+        with open(fwd.conf, encoding="utf-8") as file:
+            text = file.read()
+        fwd.stop()
+        inline = {"R53FWD_ZONES_INLINE": text}
+        second = self.stage.add(Program("inline", self.stage.folder, [R53FWD], inline))
+        wait_for(lambda: second.check_alive() or os.path.exists(fwd.control), what="the start")
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        run = subprocess.run([R53FWD, "status", "--alive"], env={**os.environ, **inline}, timeout=PATIENCE_S, check=False)
+        self.assertEqual(run.returncode, 0)
+        second.signal(signal.SIGHUP)
+        wait_for(lambda: "R53FWD_ZONES_INLINE loaded" in second.text(), what="the reload")
+        self.assertEqual(second.stop(), 0)
+        wrong = {**os.environ, "R53FWD_ZONES_INLINE": "zones: []\nzone: 1\n"}
+        run = subprocess.run([R53FWD], env=wrong, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("R53FWD_ZONES_INLINE:2:1: ", run.stderr)
+        run = subprocess.run([R53FWD, "check", "--zones", fwd.conf], env=wrong, capture_output=True, timeout=PATIENCE_S, check=False)
+        self.assertEqual(run.returncode, 0, "the command line wins")
 
     def test_second_daemon_at_a_written_socket_does_not_start(self):
         fwd, _, _ = self.serve()
