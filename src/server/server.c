@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "server/bindings.h"
+#include "server/confine.h"
 #include "server/console.h"
 #include "server/herald.h"
 #include "server/persist.h"
@@ -34,6 +35,7 @@ struct server {
 	const struct server_options *options;
 	struct snapshot *snapshot;
 	struct bindings bindings;
+	struct confine confine;
 	struct worker **workers; /* [worker_count] */
 	uint32_t worker_count;
 	struct listen_limits *limits;
@@ -225,10 +227,17 @@ static bool read_again(struct server *s, FILE *said)
 
 	if (c == NULL)
 		return false;
-	if (wanted_workers(c) != s->worker_count)
+	/* `auto` is not asked again: the files that say it are behind the walls. */
+	if (c->top.workers != s->snapshot->config->top.workers)
 		warn_restart("workers", said);
 	if (strcmp(c->top.control, console_path(s->console)) != 0)
 		warn_restart("control", said);
+	if (c->top.sandbox != s->snapshot->config->top.sandbox)
+		warn_restart("sandbox", said);
+	if (!confine_same_user(c, s->snapshot->config))
+		warn_restart("user", said);
+	if (!confine_reaches(&s->confine, c->cache.persist))
+		warn_restart("persist", said);
 	if (!bindings_prepare(&s->bindings, c)) {
 		fprintf(said, "%s\n", s->bindings.refusal);
 		config_free(c);
@@ -341,16 +350,24 @@ static void on_signal(void *arg, int signal)
 
 /* ---- start and stop */
 
+/* Before the process is confined: limits are not raised from inside. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Half of the descriptors may be source ports; says so when that is fewer than zones.conf asks for. */
 static uint32_t share_descriptors(const struct snapshot *s, uint32_t threads)
 {
 	struct rlimit limit;
 	uint64_t wanted = 0;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return 0;
 	for (size_t i = 0; i < s->pool_count; i++)
 		wanted += (uint64_t)s->pools[i].count * s->pools[i].source_ports / 2;
@@ -518,7 +535,8 @@ static void give_back(struct server *s)
 	pthread_mutex_destroy(&s->news_lock);
 }
 
-/* Says why it cannot. The control socket comes before the threads: its file's mode is made by the process's mask. */
+/* Says why it cannot. The control socket comes before the walls and the threads: its file's mode is made by the process's mask. What was
+ * kept on the disk is read inside the walls. */
 static bool start(struct server *s, bool bound)
 {
 	const struct config *c = s->snapshot != NULL ? s->snapshot->config : NULL;
@@ -526,6 +544,8 @@ static bool start(struct server *s, bool bound)
 
 	if (!bound || (made && !console_open(s->console, c)))
 		return false;
+	if (made)
+		confine_enter(&s->confine, c, s->options->zones_path);
 	if (made && (s->persist = persist_new(s->snapshot, loop_now_us(s->loop))) == NULL)
 		return false;
 	if (made)
@@ -546,10 +566,11 @@ int server_run(const struct server_options *options)
 		return 1;
 	signal(SIGPIPE, SIG_IGN);
 	log_configure(c->log.level, c->log.format);
+	raise_descriptors();
 	s.worker_count = wanted_workers(c);
 	read_resolv(c, &r);
 	bindings_init(&s.bindings, s.worker_count);
-	bool bound = bindings_prepare(&s.bindings, c);
+	bool bound = bindings_prepare(&s.bindings, c) && confine_become(c);
 	s.snapshot = snapshot_new(c, &r, NULL);
 	bool started = start(&s, bound);
 	if (started)

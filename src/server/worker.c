@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "server/forward.h"
+#include "sys/sandbox.h"
 #include "wire/text.h"
 
 /* A stop waits this long for answers that are still out. */
@@ -275,10 +276,13 @@ static void *run(void *arg)
 {
 	struct worker *w = arg;
 	char name[16];
+	int error = sandbox_enter_worker();
 
 	/* For `top -H` and debuggers. */
 	snprintf(name, sizeof(name), "worker %u", w->index);
 	pthread_setname_np(pthread_self(), name);
+	if (error != 0)
+		log_warn("worker %u may do what the main thread may: %s", w->index, strerror(-error));
 	loop_run(w->loop);
 	return NULL;
 }

@@ -86,6 +86,7 @@ static void the_routing_table_is_printed(void **state)
 		"listen: [127.0.0.1:53, \"[::1]:53\"]\n"
 		"workers: auto\n"
 		"control: /run/r53fwd/control.sock\n"
+		"sandbox: on\n"
 		"allow-from: [127.0.0.0/8, ";
 	char *printed, *said;
 

@@ -1,3 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 r53fwd_test(sys cpus)
 r53fwd_test(sys notify)
+r53fwd_test(sys privilege)
+r53fwd_test(sys landlock)
+r53fwd_test(sys sandbox)

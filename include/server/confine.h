@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_CONFINE_H
+#define SERVER_CONFINE_H
+/* What the daemon gives up before its first thread starts: first who it is (`user`), once its sockets are bound; then, once its control
+ * socket is made, what it does not need for serving (`sandbox`): capabilities, files elsewhere, system calls. A kernel that lacks one of
+ * the walls is no reason not to serve: it is said once. */
+
+#include "config/config.h"
+
+enum { CONFINE_FOLDER_MAX = 4096 };
+
+struct confine {
+	bool walled;                     /* files outside the known folders are out of reach */
+	char folder[CONFINE_FOLDER_MAX]; /* where `persist` lies; empty: nowhere */
+};
+
+/* Becomes the `user` of `c`, if it names one. False: it cannot, and said why. */
+NODISCARD bool confine_become(const struct config *c);
+
+bool confine_same_user(const struct config *a, const struct config *b);
+
+/* Does nothing but say so when `sandbox` is off. */
+void confine_enter(struct confine *k, const struct config *c, const char *zones_path);
+
+/* Can `persist` of another configuration be written without a restart? NULL: nothing is to be written. */
+bool confine_reaches(const struct confine *k, const char *persist);
+
+#endif

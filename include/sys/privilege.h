@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SYS_PRIVILEGE_H
+#define SYS_PRIVILEGE_H
+/* As whom the process runs, and what the kernel lets it do because of that. All of this happens while there is one thread: capabilities
+ * belong to a thread. Errors are -errno. */
+
+#include <sys/types.h>
+
+#include "base/base.h"
+
+enum { PRIVILEGE_NAME_MAX = 64 };
+
+struct privilege_user {
+	uid_t uid;
+	gid_t gid;
+	char name[PRIVILEGE_NAME_MAX];
+};
+
+/* Looks a user up by name. -ENOENT when there is none. */
+NODISCARD int privilege_find(const char *name, struct privilege_user *u);
+
+/* Makes the folder that the file `path` is to lie in, unless it is there, and gives it to `u`. What cannot be done here is said by
+ * whoever makes the file. */
+void privilege_make_folder(const char *path, const struct privilege_user *u);
+
+/* Becomes `u` for good, with the groups that the system says it has; CAP_NET_BIND_SERVICE stays, so that a reload may bind port 53. Who
+ * is `u` already need not be root; for anybody else -EPERM. */
+NODISCARD int privilege_become(const struct privilege_user *u);
+
+/* Gives up every capability but CAP_NET_BIND_SERVICE, those of programs started later too, and the way to new ones (no_new_privs). */
+NODISCARD int privilege_shed(void);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SYS_SANDBOX_H
+#define SYS_SANDBOX_H
+/* What the process can still ask of the kernel: landlock for files (sys/landlock.h) and a filter of system calls (seccomp). In phases:
+ *
+ *   start    no walls: programs may be started, users changed, anything opened
+ *   serving  every thread: what a forwarder does. Sockets of IPv4 and IPv6, threads, files in the folders of the plan
+ *   worker   the threads that read packets: no file can be opened, no thread begun either; what they need is open
+ *
+ * What is not in the list fails with ENOSYS, because a C library tries a new call first and falls back to the old one: an update of the
+ * system must not take the forwarder down. What nobody but an intruder would call (exec, ptrace, mount, ...) ends the process on the spot:
+ * an intruder who lives on answers DNS queries, while a supervisor starts the program anew within a second. */
+
+#include "sys/landlock.h"
+
+struct sandbox_plan {
+	const struct landlock_rule *rules;
+	size_t count;
+};
+
+/* Each 0, or -errno: why that wall does not stand. */
+struct sandbox_outcome {
+	int files, calls;
+};
+
+/* The serving phase, for all threads from now on; to be called while there is one. */
+NODISCARD struct sandbox_outcome sandbox_enter(const struct sandbox_plan *p);
+
+/* The calling thread becomes a worker for good. Does nothing, with 0, if there is no filter. Else -errno. */
+NODISCARD int sandbox_enter_worker(void);
+
+#endif
