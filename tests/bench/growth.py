@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What r53fwd costs at rest, at the start, and as things grow. Python's standard library, dnsperf, valgrind.
 
-    ./dev build && python3 tests/bench/growth.py [rest] [start] [workers] [names] [zones] [addresses]
+    ./dev bench; python3 tests/bench/growth.py [rest] [start] [workers] [names] [zones] [addresses]
 """
 import os
 import re
