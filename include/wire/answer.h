@@ -41,8 +41,9 @@ struct answer {
 
 /* Reads a whole message that has one question (its echo was judged before, see question.h). Checked rdata: A, AAAA,
  * NS, CNAME, SOA, PTR, MX, SRV, DNAME (lengths, and names with their pointers), whatever the class; all else is opaque
- * octets. Records of an upstream's additional section behind the OPT are dropped, since their pointers would have to
- * move; what is kept may be cut at any record's end. With QDCOUNT 0 (see ECHO_ERROR) the body is not read and the answer
+ * octets. A pointer to the octets of a TTL is malformed: owners and the names of checked rdata stay what they are when TTLs
+ * are counted down. Records of an upstream's additional section behind the OPT are dropped, since their pointers would have
+ * to move; what is kept may be cut at any record's end. With QDCOUNT 0 (see ECHO_ERROR) the body is not read and the answer
  * has none; NOERROR and NXDOMAIN are malformed then. After ANSWER_MALFORMED only `flags` is filled in: a cut message that
  * does not parse is still to be asked for over TCP when TC is set. */
 NODISCARD enum answer_verdict answer_read(struct answer *a, const uint8_t *message, size_t len);
@@ -53,14 +54,5 @@ bool answer_each_address(const struct answer *a, bool (*see)(void *arg, const ui
 
 /* Walks NS records of the answer section and SOA MNAMEs of answer and authority: what the association check reads. */
 bool answer_each_server_name(const struct answer *a, bool (*see)(void *arg, const struct name *name), void *arg);
-
-/* Keeps of the answer section only records whose owner lies on the CNAME/DNAME chain that starts at the question (and signatures
- * that belong to them), compacting a copy of the message: what a local upstream adds beyond it is dropped. Returns the length of the
- * message written to `out` (which has room for the input less one octet), `len` with out untouched when nothing had to
- * go. Names behind the first dropped record are written anew, with pointers to what is still there. Left out as well
- * are, behind that place, records of obsolete types with names that are not checked (MD to MR, MINFO), what followed the
- * OPT, and, if an awkward message would grow instead, all records from there on. Only for answers that answer_read
- * accepted. */
-size_t answer_trim(const struct answer *a, size_t len, uint8_t *out);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "server/forward_private.h"
+#include "wire/answer_trim.h"
 
 /* Answers in a row that were right in all but letter case, before an address is asked in lower case for good; other AZs
  * asked after an rcode. */

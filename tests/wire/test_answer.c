@@ -545,6 +545,137 @@ static void servers_are_seen_in_ns_of_the_answer_and_soa_of_both(void **state)
 	assert_int_equal(one.count, 1);
 }
 
+/* ---- names and TTLs ---- */
+
+/* The next record's owner is a pointer to `to`, and it holds an address. */
+static void add_pointing_to(int section, size_t to)
+{
+	message_count(&m, section);
+	message_put16(&m, (unsigned)(0xc000 | to));
+	message_put_rest(&m, DNS_TYPE_A, 300, address4, sizeof(address4));
+}
+
+static void begin_with_ttl(uint32_t ttl)
+{
+	message_begin(&m, "a.test", DNS_TYPE_A);
+	message_count(&m, 0);
+	message_put_name(&m, "a.test");
+	message_put_rest(&m, DNS_TYPE_A, ttl, address4, sizeof(address4));
+}
+
+/* Reads as the name "." or "x." today, as another one when it is counted down. */
+static void name_in_the_octets_of_a_ttl_is_refused(void **state)
+{
+	(void)state;
+	for (size_t octet = 0; octet < 4; octet++) {
+		begin_with_ttl(0);
+		size_t ttl_at = m.len - 4 - 2 - 4;
+		add_pointing_to(1, ttl_at + octet);
+		assert_reads(ANSWER_MALFORMED);
+	}
+	/* A label of one octet, then the root: of the TTL 0x00017800. */
+	begin_with_ttl(0x017800);
+	add_pointing_to(1, m.len - 4 - 2 - 3);
+	assert_reads(ANSWER_MALFORMED);
+	/* In rdata as well. */
+	begin_with_ttl(0);
+	message_count(&m, 1);
+	message_put_name(&m, "a.test");
+	uint8_t pointer[2];
+	dns_put16(pointer, (uint16_t)(0xc000 | (12 + 8 + 4 + 8 + 4)));
+	message_put_rest(&m, DNS_TYPE_NS, 300, pointer, sizeof(pointer));
+	assert_reads(ANSWER_MALFORMED);
+}
+
+static void name_that_runs_into_a_ttl_is_refused(void **state)
+{
+	(void)state;
+	/* Type A, class IN, then the TTL: from the type's second octet on "\001\000" is a label, "\001\000" another, and then the TTL's first. */
+	begin_with_ttl(0);
+	size_t type_at = m.len - 4 - 2 - 4 - 4;
+	add_pointing_to(1, type_at + 1);
+	assert_reads(ANSWER_MALFORMED);
+	/* One that ends before it is a strange name, but always the same. */
+	begin_with_ttl(0);
+	add_pointing_to(1, type_at);
+	assert_reads(ANSWER_OK);
+}
+
+static void name_that_begins_in_the_question_and_ends_in_a_ttl_is_refused(void **state)
+{
+	(void)state;
+	message_begin(&m, "a.test", 0x0128); /* its second octet says 40 octets: class, record, and on */
+	size_t type_at = m.len - 4;
+	message_add(&m, 0, "a.test", DNS_TYPE_TXT, "\40................................", 33);
+	assert_reads(ANSWER_OK);
+	add_pointing_to(0, type_at + 1);
+	assert_reads(ANSWER_MALFORMED);
+}
+
+static void name_in_its_own_records_ttl_is_refused(void **state)
+{
+	(void)state;
+	message_begin(&m, "a.test", DNS_TYPE_NS);
+	message_count(&m, 0);
+	message_put_name(&m, "a.test");
+	uint8_t pointer[2];
+	dns_put16(pointer, (uint16_t)(0xc000 | (m.len + 4)));
+	message_put_rest(&m, DNS_TYPE_NS, 0, pointer, sizeof(pointer));
+	assert_reads(ANSWER_MALFORMED);
+	/* Its rdlength is no TTL: 00 is the root. */
+	message_begin(&m, "a.test", DNS_TYPE_NS);
+	message_count(&m, 0);
+	message_put_name(&m, "a.test");
+	dns_put16(pointer, (uint16_t)(0xc000 | (m.len + 8)));
+	message_put_rest(&m, DNS_TYPE_NS, 0, pointer, sizeof(pointer));
+	assert_reads(ANSWER_OK);
+}
+
+static void name_that_goes_on_in_a_ttl_is_refused(void **state)
+{
+	(void)state;
+	/* The second record's owner points to a label whose own pointer leads to the first one's TTL. */
+	begin_with_ttl(0);
+	size_t ttl_at = m.len - 4 - 2 - 4;
+	uint8_t text[4] = {1, 'x'};
+	dns_put16(text + 2, (uint16_t)(0xc000 | ttl_at));
+	message_add(&m, 0, "a.test", DNS_TYPE_TXT, text, sizeof(text));
+	size_t label_at = m.len - sizeof(text);
+	assert_reads(ANSWER_OK);
+	add_pointing_to(0, label_at);
+	assert_reads(ANSWER_MALFORMED);
+}
+
+/* Any message that is accepted has the same names with other TTLs. */
+static void names_are_the_same_with_other_ttls(void **state)
+{
+	(void)state;
+	static struct message other;
+	static struct answer b;
+	uint64_t seed = 88172645463325252u;
+	size_t accepted = 0;
+	for (int round = 0; round < 200000; round++) {
+		begin_with_ttl(message_random(&seed, 2) ? 0 : 0xc00c0000u);
+		for (uint32_t more = message_random(&seed, 3); more > 0; more--)
+			add_pointing_to((int)message_random(&seed, 2), 12 + message_random(&seed, (uint32_t)m.len - 12));
+		if (answer_read(&a, m.octets, m.len) != ANSWER_OK)
+			continue;
+		accepted++;
+		memcpy(other.octets, m.octets, m.len);
+		for (size_t i = 0; i < a.ttls; i++)
+			dns_put32(other.octets + a.ttl_at[i], 0x01610000u | message_random(&seed, 0x10000));
+		assert_int_equal(answer_read(&b, other.octets, m.len), ANSWER_OK);
+		assert_int_equal(b.kind, a.kind);
+		for (size_t i = 0; i + 1 < a.ttls; i++) {
+			struct name one, same;
+			size_t owner = a.ttl_at[i] + 10u;
+			assert_int_equal(name_unpack(&one, m.octets, m.len, owner), name_unpack(&same, other.octets, m.len, owner));
+			assert_true(name_equal(&one, &same));
+		}
+	}
+	assert_true(accepted > 10000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -576,6 +707,12 @@ int main(void)
 		cmocka_unit_test(checked_rdata_must_fit_exactly),
 		cmocka_unit_test(pointers_that_lead_forward_or_into_the_header_are_refused),
 		cmocka_unit_test(name_that_reads_on_behind_its_own_end_is_refused),
+		cmocka_unit_test(name_in_the_octets_of_a_ttl_is_refused),
+		cmocka_unit_test(name_that_runs_into_a_ttl_is_refused),
+		cmocka_unit_test(name_that_begins_in_the_question_and_ends_in_a_ttl_is_refused),
+		cmocka_unit_test(name_in_its_own_records_ttl_is_refused),
+		cmocka_unit_test(name_that_goes_on_in_a_ttl_is_refused),
+		cmocka_unit_test(names_are_the_same_with_other_ttls),
 		cmocka_unit_test(longest_message_of_shortest_records_is_read),
 		cmocka_unit_test(addresses_of_the_answer_section_are_seen),
 		cmocka_unit_test(servers_are_seen_in_ns_of_the_answer_and_soa_of_both),

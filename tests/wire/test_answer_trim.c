@@ -2,7 +2,7 @@
 #include "messages.h"
 
 #include "base/strbuf.h"
-#include "wire/answer.h"
+#include "wire/answer_trim.h"
 
 static const uint8_t address4[4] = {10, 0, 0, 1};
 
@@ -154,6 +154,7 @@ static void additional_section_and_opt_come_along(void **state)
 	(void)state;
 	ldns_pkt *pkt = message_response("www.example.com", DNS_TYPE_A);
 	message_push_text(pkt, LDNS_SECTION_ANSWER, STRANGER CHAIN END);
+	message_push_text(pkt, LDNS_SECTION_AUTHORITY, "example.net. 20 IN NS ns.stray.example.org.");
 	message_push_text(pkt, LDNS_SECTION_ADDITIONAL, "ns.stray.example.org. 20 IN A 192.0.2.53");
 	ldns_pkt_set_edns_udp_size(pkt, 4096);
 	ldns_pkt_set_edns_do(pkt, true);
@@ -254,6 +255,112 @@ static void any_mixture_is_trimmed_to_its_chain(void **state)
 	}
 }
 
+/* ---- the other sections ---- */
+
+static void servers_of_foreign_zones_go(void **state)
+{
+	(void)state;
+	message_from_text(&m, "www.example.com", DNS_TYPE_A, CHAIN END,
+			  "bank.test. 300 IN NS ns.evil.test.\nexample.net. 300 IN NS ns.example.net.\nexample.com. 300 IN NS ns.example.com.\n"
+			  "b.example.net.evil.test. 300 IN NS ns.evil.test.\nbank.test. 300 IN A 192.0.2.66");
+	trim();
+	assert_trimmed(CHAIN END, "example.net. 300 IN NS ns.example.net.\nexample.com. 300 IN NS ns.example.com.");
+}
+
+static void negative_answer_is_trimmed_too(void **state)
+{
+	(void)state;
+	message_from_text(&m, "www.example.net", DNS_TYPE_A, NULL, "bank.test. 300 IN NS ns.evil.test.\n" SOA);
+	trim();
+	assert_trimmed(NULL, SOA);
+	/* The SOA of a response policy zone says how long its "nothing" holds. */
+	message_from_text(&m, "www.blocked.test", DNS_TYPE_A, NULL, "rpz. 300 IN SOA localhost. host.rpz. 1 2 3 4 60");
+	trim();
+	assert_int_equal(trimmed_len, m.len);
+}
+
+static void proofs_stay_in_the_authority_section(void **state)
+{
+	(void)state;
+	message_begin(&m, "www.example.net", DNS_TYPE_A);
+	message_add(&m, 1, "bank.test", DNS_TYPE_NS, "", 1);
+	message_add(&m, 1, "other.example.net", 47, "\0\0\1\1", 4);
+	message_add(&m, 1, "hash.example.net", 50, "\1\0\0\0\0\0", 6);
+	message_add(&m, 1, "example.net", 46, "\0\57", 2);
+	message_add(&m, 1, "example.net", DNS_TYPE_DS, "\0\1\10\2", 4);
+	trim();
+	assert_int_equal(dns_nscount(trimmed), 4);
+}
+
+static void assert_additional(const char *text)
+{
+	ldns_pkt *pkt = parse(trimmed, trimmed_len);
+
+	assert_section(ldns_pkt_additional(pkt), text);
+	ldns_pkt_free(pkt);
+}
+
+static void only_addresses_that_are_pointed_to_stay(void **state)
+{
+	static const struct {
+		uint16_t type;
+		const char *answer, *authority;
+	} rows[] = {
+		{DNS_TYPE_MX, "example.com. 300 IN MX 10 target.test.", NULL},
+		{DNS_TYPE_SRV, "example.com. 300 IN SRV 0 0 443 target.test.", NULL},
+		{DNS_TYPE_NS, "example.com. 300 IN NS target.test.", NULL},
+		{DNS_TYPE_A, "example.com. 300 IN A 192.0.2.1", "com. 300 IN NS target.test."},
+		{DNS_TYPE_HTTPS, "example.com. 300 IN TYPE65 \\# 15 0001 06746172676574047465737400", NULL},
+		/* "." is the owner itself. */
+		{DNS_TYPE_SVCB, "target.test. 300 IN TYPE64 \\# 3 000100", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		ldns_pkt *pkt = message_response(rows[i].type == DNS_TYPE_SVCB ? "target.test" : "example.com", rows[i].type);
+		message_push_text(pkt, LDNS_SECTION_ANSWER, rows[i].answer);
+		message_push_text(pkt, LDNS_SECTION_AUTHORITY, rows[i].authority);
+		message_push_text(pkt, LDNS_SECTION_ADDITIONAL,
+				  "www.bank.test. 300 IN A 192.0.2.66\ntarget.test. 300 IN A 192.0.2.2\ntarget.test. 300 IN AAAA fd00::2\n"
+				  "target.test. 300 IN TXT \"x\"\nx.target.test. 300 IN A 192.0.2.66");
+		message_from_pkt(&m, pkt);
+		trim();
+		assert_trimmed(rows[i].answer, rows[i].authority);
+		assert_additional("target.test. 300 IN A 192.0.2.2\ntarget.test. 300 IN AAAA fd00::2");
+	}
+}
+
+static void addresses_of_what_was_dropped_go_too(void **state)
+{
+	(void)state;
+	ldns_pkt *pkt = message_response("example.com", DNS_TYPE_MX);
+	message_push_text(pkt, LDNS_SECTION_ANSWER, "example.com. 300 IN MX 10 mail.test.\nbank.test. 300 IN MX 10 evil.test.");
+	message_push_text(pkt, LDNS_SECTION_ADDITIONAL, "evil.test. 300 IN A 192.0.2.66\nmail.test. 300 IN A 192.0.2.2");
+	message_from_pkt(&m, pkt);
+	trim();
+	assert_additional("mail.test. 300 IN A 192.0.2.2");
+}
+
+/* Each of 2,000 exchanges might be any of 2,000 addresses: looked for in bounded time, whatever is kept. */
+static void awkward_additional_section_costs_bounded_time(void **state)
+{
+	(void)state;
+	message_begin(&m, "a.test", DNS_TYPE_MX);
+	for (int i = 0; i < 2000; i++) {
+		message_count(&m, 0);
+		message_put16(&m, 0xc00c);
+		message_put_rest(&m, DNS_TYPE_MX, 300, "\0\1\1x", 5);
+	}
+	for (int i = 0; i < 1500; i++) {
+		message_count(&m, 2);
+		message_put16(&m, 0xc00c);
+		message_put_rest(&m, DNS_TYPE_A, 300, address4, 4);
+	}
+	trim();
+	assert_int_equal(dns_ancount(trimmed), 2000);
+	assert_int_equal(dns_arcount(trimmed), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +373,12 @@ int main(void)
 		cmocka_unit_test(obsolete_types_that_move_are_dropped),
 		cmocka_unit_test(message_that_would_grow_ends_where_it_does_not_fit),
 		cmocka_unit_test(any_mixture_is_trimmed_to_its_chain),
+		cmocka_unit_test(servers_of_foreign_zones_go),
+		cmocka_unit_test(negative_answer_is_trimmed_too),
+		cmocka_unit_test(proofs_stay_in_the_authority_section),
+		cmocka_unit_test(only_addresses_that_are_pointed_to_stay),
+		cmocka_unit_test(addresses_of_what_was_dropped_go_too),
+		cmocka_unit_test(awkward_additional_section_costs_bounded_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
