@@ -30,6 +30,7 @@ enum { CONFIG_MAX_ADDRESSES = 20, CONFIG_MAX_TO = 4, CONFIG_HEDGE_AUTO = -1 };
 /* Fields of the rows, per section: struct config_cache { uint64_t size_bytes; … }. */
 #define CONFIG_TYPE_BOOL bool
 #define CONFIG_TYPE_COUNT uint32_t
+#define CONFIG_TYPE_COUNTOFF uint32_t
 #define CONFIG_TYPE_AUTO uint32_t
 #define CONFIG_TYPE_SIZE uint64_t
 #define CONFIG_TYPE_TIME uint64_t
@@ -47,6 +48,7 @@ enum { CONFIG_MAX_ADDRESSES = 20, CONFIG_MAX_TO = 4, CONFIG_HEDGE_AUTO = -1 };
 #define CONFIG_FIELD_probe(field, type)
 #define CONFIG_FIELD_cache(field, type)
 #define CONFIG_FIELD_tcp(field, type)
+#define CONFIG_FIELD_rate_limit(field, type)
 #define CONFIG_FIELD_log(field, type)
 #define OPTION(section, key, field, type, ...) CONFIG_FIELD_##section(field, CONFIG_TYPE_##type)
 
@@ -88,6 +90,14 @@ struct config_tcp {
 #include "tables/options.def"
 #undef CONFIG_FIELD_tcp
 #define CONFIG_FIELD_tcp(field, type)
+};
+
+struct config_rate_limit {
+#undef CONFIG_FIELD_rate_limit
+#define CONFIG_FIELD_rate_limit(field, type) type field;
+#include "tables/options.def"
+#undef CONFIG_FIELD_rate_limit
+#define CONFIG_FIELD_rate_limit(field, type)
 };
 
 struct config_log {
@@ -153,12 +163,15 @@ struct config {
 	struct config_top top;
 	struct config_cache cache;
 	struct config_tcp tcp;
+	struct config_rate_limit rate_limit;
 	struct config_log log;
 	struct addr *listen; /* heap */
 	size_t listen_count;
 	bool listen_default; /* nobody wrote `listen:`: a missing IPv6 is then a warning */
 	struct cidr *allow_from; /* heap */
 	size_t allow_from_count;
+	struct cidr *rate_exempt; /* heap; whom rate_limit leaves alone */
+	size_t rate_exempt_count;
 	struct config_endpoint *endpoints; /* heap; [0] is always the local upstreams */
 	size_t endpoint_count;
 	struct config_zone *zones; /* heap; in the order of the file */

@@ -8,6 +8,7 @@
 enum option_type {
 	OPTION_BOOL,
 	OPTION_COUNT,
+	OPTION_COUNTOFF,
 	OPTION_AUTO,
 	OPTION_SIZE,
 	OPTION_TIME,
@@ -24,7 +25,7 @@ enum option_type {
 };
 
 /* The maps that have rows. `endpoint` is one entry of inbound-endpoints and resolvers, and `probe` lies in it. */
-enum option_section { SECTION_top, SECTION_endpoint, SECTION_probe, SECTION_cache, SECTION_tcp, SECTION_log, SECTIONS };
+enum option_section { SECTION_top, SECTION_endpoint, SECTION_probe, SECTION_cache, SECTION_tcp, SECTION_rate_limit, SECTION_log, SECTIONS };
 
 enum option_reload { OPTION_LIVE, OPTION_START };
 

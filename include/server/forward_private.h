@@ -92,6 +92,7 @@ struct forward {
 	uint32_t waiting;          /* flights that have not landed */
 	struct forward_transport *transports; /* [transport_count], by upstream id; heap */
 	uint32_t transport_count;
+	uint32_t limited;          /* queries above rate-limit */
 	bool strangers;            /* after a reload: some may be of upstreams that are gone */
 	struct transport **dirty;  /* to flush at the end of the turn; heap */
 	uint32_t dirty_count, dirty_room;
@@ -149,6 +150,8 @@ void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 void landing_note(struct forward *f, const struct client *c, uint16_t rcode, const char *how);
 /* A reply without records. */
 void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text);
+/* An empty reply with TC: no larger than what was asked, and over TCP the client shows who it is. */
+void landing_slip(struct forward *f, const struct client *c);
 /* From the cache, straight into the outgoing buffer. What it found; only CACHE_FRESH was replied to, and with `stale_too` CACHE_STALE. */
 enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
 				     struct cache_hit *hit);

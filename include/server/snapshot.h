@@ -8,6 +8,7 @@
 #include "config/resolv.h"
 #include "core/allow.h"
 #include "core/cache.h"
+#include "core/limiter.h"
 #include "core/pool.h"
 #include "core/route.h"
 
@@ -60,6 +61,8 @@ struct snapshot {
 	struct cache *cache;   /* a reference */
 	struct cache_rules cache_rules;
 	struct allow allow;
+	struct limiter *limiter; /* a reference; NULL: rate-limit is off */
+	struct allow rate_exempt;
 	struct resolv resolv;  /* what the local upstreams were taken from, if not from the file */
 };
 

@@ -13,7 +13,7 @@
 #include "config/zones.h"
 
 /* More addresses to listen at than this are a slip; each costs two sockets in every worker. */
-enum { MAX_LISTEN = 64, MAX_ALLOW_FROM = 65535 };
+enum { MAX_LISTEN = 64, MAX_NETWORKS = 65535 };
 
 /* What a sockaddr_un holds, without the zero. */
 enum { MAX_CONTROL_PATH = 107 };
@@ -50,6 +50,7 @@ static void set_defaults(struct config *c)
 	option_set_defaults(SECTION_top, &c->top);
 	option_set_defaults(SECTION_cache, &c->cache);
 	option_set_defaults(SECTION_tcp, &c->tcp);
+	option_set_defaults(SECTION_rate_limit, &c->rate_limit);
 	option_set_defaults(SECTION_log, &c->log);
 	set_default_listen(c);
 	set_default_allow_from(c);
@@ -65,9 +66,11 @@ void config_free(struct config *c)
 	option_free_texts(SECTION_top, &c->top);
 	option_free_texts(SECTION_cache, &c->cache);
 	option_free_texts(SECTION_tcp, &c->tcp);
+	option_free_texts(SECTION_rate_limit, &c->rate_limit);
 	option_free_texts(SECTION_log, &c->log);
 	free(c->listen);
 	free(c->allow_from);
+	free(c->rate_exempt);
 	free(c);
 }
 
@@ -114,23 +117,39 @@ static void read_listen(struct reading *r, const struct yaml *key, void *into)
 	c->listen_default = false;
 }
 
-static void read_allow_from(struct reading *r, const struct yaml *key, void *into)
+static void read_networks(struct reading *r, const struct yaml *key, struct cidr **networks, size_t *count)
 {
-	struct config *c = into;
-	const struct yaml *list = reader_expect_list(r, key, 1, MAX_ALLOW_FROM);
+	const struct yaml *list = reader_expect_list(r, key, 1, MAX_NETWORKS);
 
 	if (!list)
 		return;
-	free(c->allow_from);
-	c->allow_from = reader_allocate(list->count, sizeof(*c->allow_from));
-	c->allow_from_count = 0;
+	free(*networks);
+	*networks = reader_allocate(list->count, sizeof(**networks));
+	*count = 0;
 	for (const struct yaml *member = list->first; member; member = member->next)
-		c->allow_from_count += reader_network(r, member, &c->allow_from[c->allow_from_count]);
+		*count += reader_network(r, member, &(*networks)[*count]);
+}
+
+static void read_allow_from(struct reading *r, const struct yaml *key, void *into)
+{
+	struct config *c = into;
+
+	read_networks(r, key, &c->allow_from, &c->allow_from_count);
+}
+
+static void read_rate_exempt(struct reading *r, const struct yaml *key, void *into)
+{
+	struct config *c = into;
+
+	read_networks(r, key, &c->rate_exempt, &c->rate_exempt_count);
 }
 
 static const struct reader no_readers[] = {{NULL, NULL}};
 static const struct reader_shape cache_shape = {"`cache`", SECTION_cache, offsetof(struct config, cache), no_readers};
 static const struct reader_shape tcp_shape = {"`tcp`", SECTION_tcp, offsetof(struct config, tcp), no_readers};
+static const struct reader rate_limit_readers[] = {{"exempt", read_rate_exempt}, {NULL, NULL}};
+static const struct reader_shape rate_limit_shape = {"`rate-limit`", SECTION_rate_limit, offsetof(struct config, rate_limit),
+						     rate_limit_readers};
 static const struct reader_shape log_shape = {"`log`", SECTION_log, offsetof(struct config, log), no_readers};
 
 static void read_cache(struct reading *r, const struct yaml *key, void *into)
@@ -151,6 +170,11 @@ static void read_tcp(struct reading *r, const struct yaml *key, void *into)
 	reader_section(r, key, &tcp_shape, into);
 }
 
+static void read_rate_limit(struct reading *r, const struct yaml *key, void *into)
+{
+	reader_section(r, key, &rate_limit_shape, into);
+}
+
 static void read_log(struct reading *r, const struct yaml *key, void *into)
 {
 	reader_section(r, key, &log_shape, into);
@@ -166,6 +190,7 @@ static const struct reader top_readers[] = {
 	{"zones", zones_read},
 	{"cache", read_cache},
 	{"tcp", read_tcp},
+	{"rate-limit", read_rate_limit},
 	{"log", read_log},
 	{NULL, NULL},
 };

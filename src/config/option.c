@@ -62,6 +62,7 @@ static const struct word log_queries_words[] = {{"off", LOG_QUERIES_OFF},   {"er
 static const struct measure measures[OPTION_TYPES] = {
 	[OPTION_BOOL] = {STORE_BOOL, NULL, bool_words, NULL},
 	[OPTION_COUNT] = {STORE_U32, plain_units, no_words, "a number"},
+	[OPTION_COUNTOFF] = {STORE_U32, plain_units, off_words, "a number"},
 	[OPTION_AUTO] = {STORE_U32, plain_units, auto_words, "a number"},
 	[OPTION_SIZE] = {STORE_U64, size_units, no_words, "a size"},
 	[OPTION_TIME] = {STORE_U64, time_units, no_words, "a time"},
@@ -84,6 +85,7 @@ _Static_assert(sizeof(enum policy_kind) == sizeof(uint32_t) && sizeof(enum log_l
 #define STRUCT_probe struct config_probe
 #define STRUCT_cache struct config_cache
 #define STRUCT_tcp struct config_tcp
+#define STRUCT_rate_limit struct config_rate_limit
 #define STRUCT_log struct config_log
 
 static const struct config_option rows[] = {

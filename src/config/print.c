@@ -59,6 +59,17 @@ static void print_allow_from(const struct config *c, FILE *out)
 	fputc('\n', out);
 }
 
+static void print_rate_limit(const struct config *c, FILE *out)
+{
+	fputs("rate-limit:\n", out);
+	print_rows(SECTION_rate_limit, &c->rate_limit, "  ", out);
+	if (c->rate_exempt_count == 0)
+		return;
+	fputs("  exempt: ", out);
+	print_networks(c->rate_exempt, c->rate_exempt_count, out);
+	fputc('\n', out);
+}
+
 static void print_address(const struct config_address *a, FILE *out)
 {
 	char text[ADDR_TEXT_MAX];
@@ -130,6 +141,7 @@ void config_print_effective(const struct config *c, FILE *out)
 	print_rows(SECTION_cache, &c->cache, "  ", out);
 	fputs("tcp:\n", out);
 	print_rows(SECTION_tcp, &c->tcp, "  ", out);
+	print_rate_limit(c, out);
 	fputs("log:\n", out);
 	print_rows(SECTION_log, &c->log, "  ", out);
 }
@@ -204,6 +216,11 @@ void config_print_example(FILE *out)
 	print_example_rows(SECTION_cache, "  ", out);
 	fputs("\ntcp:\n", out);
 	print_example_rows(SECTION_tcp, "  ", out);
+	fputs("\nrate-limit:\n", out);
+	print_example_rows(SECTION_rate_limit, "  ", out);
+	fputs("  # whom it leaves alone: other resolvers, hosts that many share\n"
+	      "  # exempt: [10.0.0.53, 10.1.0.0/16]\n",
+	      out);
 	fputs("\nlog:\n", out);
 	print_example_rows(SECTION_log, "  ", out);
 }

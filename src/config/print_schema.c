@@ -134,6 +134,7 @@ static const char top_properties[] = "\"listen\": {\"description\": \"where to a
 				     "\"zones\": {\"type\": \"array\", \"items\": {\"$ref\": \"#/definitions/zone\"}},\n    "
 				     "\"cache\": {\"$ref\": \"#/definitions/cache\"},\n    "
 				     "\"tcp\": {\"$ref\": \"#/definitions/tcp\"},\n    "
+				     "\"rate-limit\": {\"$ref\": \"#/definitions/rate-limit\"},\n    "
 				     "\"log\": {\"$ref\": \"#/definitions/log\"}\n";
 
 void config_print_schema(FILE *out)
@@ -155,6 +156,8 @@ void config_print_schema(FILE *out)
 	print_map("probe", SECTION_probe, nothing_else, out);
 	print_map("cache", SECTION_cache, nothing_else, out);
 	print_map("tcp", SECTION_tcp, nothing_else, out);
+	print_map("rate-limit", SECTION_rate_limit,
+		  "\"exempt\": {\"description\": \"whom it leaves alone\", \"$ref\": \"#/definitions/words\"}", out);
 	print_map("log", SECTION_log, nothing_else, out);
 	print_map("endpoint", SECTION_endpoint,
 		  "\"addresses\": {\"$ref\": \"#/definitions/addresses\"}, \"probe\": {\"$ref\": \"#/definitions/probe\"}", out);

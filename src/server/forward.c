@@ -333,6 +333,26 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 		go_upstream(f, c, &m);
 }
 
+/* One client asks too much, over UDP. True if the query is done with: dropped or, now and then, told to come over TCP. Strangers would be
+ * refused there as well, and what cannot be read is answered with an error that is no shorter. */
+static bool judge_rate(struct forward *f, const struct client *c, enum limiter_side side)
+{
+	const struct snapshot *s = f->lease->snapshot;
+	const struct config_rate_limit *rules = &s->config->rate_limit;
+	const struct addr *a = &c->to->client;
+
+	if (allow_contains(&s->rate_exempt, a) || limiter_passes(s->limiter, side, a, rules->qps, c->now_us))
+		return false;
+	bool slip = rules->slip != 0 && side == LIMITER_CLIENTS && c->asker->has_question && ++f->limited % rules->slip == 0;
+	if (!slip) {
+		count_drop(f, c->to, METRIC_DROPPED_RATE_LIMIT);
+		return true;
+	}
+	metrics_add(f->world.metrics, METRIC_SLIPPED, 1);
+	landing_slip(f, c);
+	return true;
+}
+
 void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *packet, size_t len, uint64_t now_us)
 {
 	const struct snapshot *s = f->lease->snapshot;
@@ -354,7 +374,10 @@ void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *
 	ASSERT(verdict != QUESTION_DROP);
 	reply_asker_init(&asker, &q, tcp);
 	asker.has_question = verdict == QUESTION_OK || verdict == QUESTION_BADVERS;
-	if (UNLIKELY(!allow_contains(&s->allow, &to->client)))
+	bool stranger = !allow_contains(&s->allow, &to->client);
+	if (UNLIKELY(s->limiter != NULL) && !tcp && judge_rate(f, &client, stranger ? LIMITER_STRANGERS : LIMITER_CLIENTS))
+		return;
+	if (UNLIKELY(stranger))
 		landing_error(f, &client, DNS_REFUSED, DNS_EDE_PROHIBITED, "not in allow-from"); /* whatever a stranger asks */
 	else if (!judge_form(f, &client, verdict) && !judge_type(f, &client, &q))
 		look_up(f, &client, &q);

@@ -44,6 +44,16 @@ void landing_error(struct forward *f, const struct client *c, uint16_t rcode, en
 	f->world.replies.send(c->to, reply_write_error(out, room, c->asker, rcode, ede, text));
 }
 
+void landing_slip(struct forward *f, const struct client *c)
+{
+	struct reply r = {.flags = DNS_TC, .ede = DNS_EDE_NONE};
+	size_t room;
+	uint8_t *out = f->world.replies.room(c->to, &room);
+
+	landing_note(f, c, DNS_NOERROR, "told to come over TCP");
+	f->world.replies.send(c->to, reply_finish(out, room, c->asker, &r));
+}
+
 /* ---- from the cache */
 
 static void fill(struct reply *r, const struct cache_hit *hit, bool stale)

@@ -339,6 +339,17 @@ static bool take_cache(struct snapshot *s, const struct snapshot *previous)
 	return s->cache != NULL;
 }
 
+/* Who is above the limit stays so over a reload. */
+static bool take_limiter(struct snapshot *s, struct snapshot *previous)
+{
+	if (allow_init(&s->rate_exempt, s->config->rate_exempt, s->config->rate_exempt_count) != 0)
+		return false;
+	if (s->config->rate_limit.qps == 0)
+		return true;
+	s->limiter = previous != NULL && previous->limiter != NULL ? limiter_ref(previous->limiter) : limiter_new();
+	return s->limiter != NULL;
+}
+
 static struct snapshot *compile(struct config *config, _Atomic uint32_t *config_refs, const struct resolv *resolv,
 				struct snapshot *previous)
 {
@@ -353,6 +364,7 @@ static struct snapshot *compile(struct config *config, _Atomic uint32_t *config_
 	if (resolv != NULL)
 		s->resolv = *resolv;
 	if (compile_pools(s, previous) && compile_zones(s) && take_learned(s, previous) && take_cache(s, previous) &&
+	    take_limiter(s, previous) &&
 	    allow_init(&s->allow, config->allow_from, config->allow_from_count) == 0)
 		return s;
 	snapshot_unref(s);
@@ -403,6 +415,9 @@ void snapshot_unref(struct snapshot *s)
 		cache_unref(s->cache);
 	route_table_free(s->table);
 	allow_deinit(&s->allow);
+	allow_deinit(&s->rate_exempt);
+	if (s->limiter != NULL)
+		limiter_unref(s->limiter);
 	for (int i = 0; i < POOL_MAX_THREADS; i++)
 		free((void *)atomic_load(&s->queries[i]));
 	free(s->learned);

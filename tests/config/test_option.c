@@ -11,6 +11,7 @@ union fields {
 	struct config_probe probe;
 	struct config_cache cache;
 	struct config_tcp tcp;
+	struct config_rate_limit rate_limit;
 	struct config_log log;
 };
 
@@ -23,6 +24,7 @@ static const struct {
 	[SECTION_probe] = {"zones: [{name: x, to: e}]\nresolvers: {e: {addresses: [192.0.2.1], probe: {", "}}}\n"},
 	[SECTION_cache] = {"zones: []\ncache: {", "}\n"},
 	[SECTION_tcp] = {"zones: []\ntcp: {", "}\n"},
+	[SECTION_rate_limit] = {"zones: []\nrate-limit: {", "}\n"},
 	[SECTION_log] = {"zones: []\nlog: {", "}\n"},
 };
 

@@ -139,6 +139,7 @@ static json_t *properties(json_t *schema, enum option_section section)
 					    [SECTION_probe] = "probe",
 					    [SECTION_cache] = "cache",
 					    [SECTION_tcp] = "tcp",
+					    [SECTION_rate_limit] = "rate-limit",
 					    [SECTION_log] = "log"};
 
 	if (section == SECTION_top)
