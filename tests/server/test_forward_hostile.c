@@ -44,7 +44,8 @@ static size_t compose(uint8_t *packet, const char *name, uint16_t type, uint16_t
 	struct name n;
 
 	assert_int_equal(text_read_name(&n, name), 0);
-	struct question_upstream q = {.name = &n, .id = 0x1234, .type = type, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = udp_bytes > 0};
+	struct question_upstream q = {
+		.name = &n, .id = 0x1234, .type = type, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = udp_bytes > 0};
 	size_t len = question_write(&q, packet);
 	if (udp_bytes > 0)
 		dns_put16(packet + len - EDNS_OPT_BYTES + 3, udp_bytes);
@@ -235,7 +236,8 @@ static void datagram_is_amplified_by_44_at_the_most(void **state)
 
 	(void)state;
 	begin(ENDPOINTS);
-	world_upstream(w, "192.168.0.2")->answer = world_upstream(w, "10.0.1.1")->answer = world_upstream(w, "10.0.2.1")->answer = answer_much;
+	world_upstream(w, "192.168.0.2")->answer = world_upstream(w, "10.0.1.1")->answer = world_upstream(w, "10.0.2.1")->answer =
+		answer_much;
 	for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
 		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 			worst = MAX(worst, factor_of(names[n], DNS_TYPE_TXT, sizes[i], "10.1.1.1"));
@@ -357,8 +359,8 @@ static void random_names_do_not_drive_out_what_is_asked(void **state)
 	asked = world_upstream(w, "10.0.1.1")->asked + world_upstream(w, "10.0.2.1")->asked;
 	struct cache_counts counts;
 	cache_count(world_snapshot(w)->cache, &counts);
-	print_message("%u random names, %lu evictions, %u of %d popular queries went upstream\n", made, (unsigned long)counts.evictions, asked,
-		      POPULAR * ROUNDS);
+	print_message("%u random names, %lu evictions, %u of %d popular queries went upstream\n", made, (unsigned long)counts.evictions,
+		      asked, POPULAR * ROUNDS);
 	assert_true(counts.evictions > 50000);
 	assert_true(counts.bytes <= (1 << 20) * 105 / 100);
 	assert_true(asked < POPULAR * ROUNDS / 20);

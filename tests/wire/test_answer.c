@@ -590,7 +590,7 @@ static void name_in_the_octets_of_a_ttl_is_refused(void **state)
 static void name_that_runs_into_a_ttl_is_refused(void **state)
 {
 	(void)state;
-	/* Type A, class IN, then the TTL: from the type's second octet on "\001\000" is a label, "\001\000" another, and then the TTL's first. */
+	/* Type A, class IN, then the TTL: from the second octet of the type on there are a label of one octet, another, and the TTL. */
 	begin_with_ttl(0);
 	size_t type_at = m.len - 4 - 2 - 4 - 4;
 	add_pointing_to(1, type_at + 1);

@@ -260,9 +260,10 @@ static void any_mixture_is_trimmed_to_its_chain(void **state)
 static void servers_of_foreign_zones_go(void **state)
 {
 	(void)state;
-	message_from_text(&m, "www.example.com", DNS_TYPE_A, CHAIN END,
-			  "bank.test. 300 IN NS ns.evil.test.\nexample.net. 300 IN NS ns.example.net.\nexample.com. 300 IN NS ns.example.com.\n"
-			  "b.example.net.evil.test. 300 IN NS ns.evil.test.\nbank.test. 300 IN A 192.0.2.66");
+	message_from_text(
+		&m, "www.example.com", DNS_TYPE_A, CHAIN END,
+		"bank.test. 300 IN NS ns.evil.test.\nexample.net. 300 IN NS ns.example.net.\nexample.com. 300 IN NS ns.example.com.\n"
+		"b.example.net.evil.test. 300 IN NS ns.evil.test.\nbank.test. 300 IN A 192.0.2.66");
 	trim();
 	assert_trimmed(CHAIN END, "example.net. 300 IN NS ns.example.net.\nexample.com. 300 IN NS ns.example.com.");
 }
