@@ -12,7 +12,7 @@ static const struct {
 	{SECTION_cache, "Options of cache", "In the map cache."},
 	{SECTION_tcp, "Options of tcp", "In the map tcp: connections of clients."},
 	{SECTION_rate_limit, "Options of rate-limit",
-	 "In the map rate\\-limit: what one client may ask over UDP. TCP proves who asks and is not limited. Beside these,\n"
+	 "In the map rate\\-limit: what one client may ask over UDP.\nTCP proves who asks and is not limited.\nBeside these,\n"
 	 ".Cm exempt\nis a list of networks that are left alone: other resolvers, and addresses that many clients share."},
 	{SECTION_log, "Options of log", "In the map log."},
 };
