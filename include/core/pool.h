@@ -41,6 +41,8 @@ enum upstream_counter {
 
 struct upstream_counts {
 	_Atomic uint64_t of[UPSTREAM_COUNTERS];
+	_Atomic uint64_t rtt_sum_us;
+	_Atomic uint64_t rtt[RTT_BUCKETS];
 } __attribute__((aligned(64)));
 
 struct upstream {
@@ -69,6 +71,14 @@ static inline void upstream_count(struct upstream *u, uint32_t thread, enum upst
 	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 uint64_t upstream_counted(const struct upstream *u, enum upstream_counter c);
+
+/* An answer took so long: for the smoothed RTT, and for the histogram that upstream_measured sums up over all threads. */
+void upstream_measure(struct upstream *u, uint32_t thread, uint64_t us);
+
+struct upstream_rtts {
+	uint64_t in[RTT_BUCKETS], count, sum_us;
+};
+void upstream_measured(const struct upstream *u, struct upstream_rtts *out);
 
 /* How one address of a pool is placed. */
 struct pool_place {

@@ -18,6 +18,23 @@ struct rtt {
 	_Atomic uint64_t word; /* srtt in the upper, rttvar in the lower 32 bits, microseconds; 0: nothing known */
 };
 
+/* Buckets of a histogram: up to 250 us, and twice as much each time; the last one is everything above 4.1 s. */
+enum { RTT_BUCKETS = 16, RTT_FIRST_BOUND_US = 250 };
+
+/* The bucket that a measurement belongs to; the upper bound of one but the last. */
+static inline uint32_t rtt_bucket(uint64_t us)
+{
+	uint64_t times = us == 0 ? 0 : (us - 1) / RTT_FIRST_BOUND_US;
+	uint32_t bits = times == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(times);
+
+	return MIN(bits, (uint32_t)RTT_BUCKETS - 1);
+}
+
+static inline uint64_t rtt_bound_us(uint32_t bucket)
+{
+	return (uint64_t)RTT_FIRST_BOUND_US << bucket;
+}
+
 /* Takes one measurement. Concurrent ones may replace each other: none is worth a lock. */
 void rtt_sample(struct rtt *r, uint64_t us);
 

@@ -13,6 +13,7 @@ struct console_world {
 	const struct metrics *(*metrics)(void *arg, uint32_t worker);
 	void (*reload)(void *arg, struct command_reload *result);
 	void (*drained)(void *arg, const struct pool *pool);
+	bool (*probed)(void *arg); /* each address was probed once */
 	void *arg;
 	uint32_t workers;
 	const char *zones_path;

@@ -12,11 +12,14 @@ struct qps;
 NODISCARD struct qps *qps_new(void);
 void qps_free(struct qps *q);
 
-/* Looks at every address of `s`, and at `queries`, which clients have asked in all. Addresses that `s` does not have are forgotten. */
-void qps_sample(struct qps *q, const struct snapshot *s, uint64_t queries, uint64_t now_us);
+/* What is counted for all clients together: their queries, and those answered stale. */
+enum qps_total { QPS_QUERIES, QPS_STALE, QPS_TOTALS };
 
-/* Towards an address; from clients. 0 before the second sample. */
+/* Looks at every address of `s`, and at `totals`, which only grow, too. Addresses that `s` does not have are forgotten. */
+void qps_sample(struct qps *q, const struct snapshot *s, const uint64_t totals[QPS_TOTALS], uint64_t now_us);
+
+/* Towards an address; of a total. 0 before the second sample. */
 double qps_of(const struct qps *q, const struct upstream *u);
-double qps_total(const struct qps *q);
+double qps_total(const struct qps *q, enum qps_total which);
 
 #endif

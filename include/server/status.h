@@ -5,6 +5,7 @@
  * them. */
 
 #include "obs/metrics.h"
+#include "server/history.h"
 #include "server/qps.h"
 #include "server/snapshot.h"
 
@@ -19,9 +20,11 @@ struct status_world {
 	const struct metrics *const *metrics; /* [workers] */
 	uint32_t workers;
 	const struct qps *qps;
+	const struct history *history;
+	bool probed; /* each address was probed once, with or without an answer */
 	uint64_t now_us, started_us;
 	const char *zones_path;
-	int64_t loaded_at; /* seconds of the wall clock */
+	int64_t started_at, loaded_at; /* seconds of the wall clock */
 	uint64_t reloads_ok, reloads_failed;
 };
 
@@ -39,6 +42,14 @@ const char *status_policy_text(enum policy_kind policy);
 
 /* The file in force, when it was loaded, and a digest of its octets. The caller gives it back. */
 NODISCARD struct json_t *status_config(const struct status_world *w);
+
+/* The same of every route, heap, [route_count]: up while its first endpoint is, down when all are. NULL without memory. */
+NODISCARD enum status_pool *status_routes(const struct snapshot *s);
+
+bool status_address_is_up(const struct pool *p, int place); /* up or slow */
+
+/* How often the pool has been down. */
+uint32_t status_outages(const struct pool *p);
 
 /* What an address has done wrong, as the end of a sentence; never NULL. */
 const char *status_cause(const struct health_report *r);

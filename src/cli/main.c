@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/completion.h"
 #include "config/config.h"
+#include "obs/metrics.h"
 #include "server/server.h"
 
 enum { HELP_COLUMN = 34, HELP_OPTION_COLUMN = 25 };
@@ -112,12 +113,14 @@ static int print(const char *what)
 		config_print_example(stdout);
 	else if (strcmp(what, "man") == 0)
 		config_print_man(stdout);
+	else if (strcmp(what, "metrics") == 0)
+		metrics_print_man(stdout);
 	else if (strcmp(what, "schema") == 0)
 		config_print_schema(stdout);
 	else if (strcmp(what, "completion") == 0)
 		completion_print(stdout);
 	else
-		return complain("--print wants example, man, schema or completion, not", what);
+		return complain("--print wants example, man, metrics, schema or completion, not", what);
 	return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
 }
 

@@ -52,6 +52,32 @@ uint64_t upstream_counted(const struct upstream *u, enum upstream_counter c)
 	return sum;
 }
 
+static void grow(_Atomic uint64_t *n, uint64_t by)
+{
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
+void upstream_measure(struct upstream *u, uint32_t thread, uint64_t us)
+{
+	struct upstream_counts *mine = &u->counts[thread];
+
+	rtt_sample(&u->rtt, us);
+	grow(&mine->rtt[rtt_bucket(us)], 1);
+	grow(&mine->rtt_sum_us, us);
+}
+
+void upstream_measured(const struct upstream *u, struct upstream_rtts *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (uint32_t t = 0; t < POOL_MAX_THREADS; t++) {
+		out->sum_us += atomic_load_explicit(&u->counts[t].rtt_sum_us, memory_order_relaxed);
+		for (uint32_t i = 0; i < RTT_BUCKETS; i++)
+			out->in[i] += atomic_load_explicit(&u->counts[t].rtt[i], memory_order_relaxed);
+	}
+	for (uint32_t i = 0; i < RTT_BUCKETS; i++)
+		out->count += out->in[i];
+}
+
 /* What a pick looks at: one pass over the places. */
 struct survey {
 	uint32_t tier[POOL_TIERS]; /* bit per place */

@@ -227,7 +227,7 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	l->asked = NULL;
 	a->next_us = now_us;
 	upstream_count(l->upstream, 0, UPSTREAM_ANSWERS);
-	rtt_sample(&l->upstream->rtt, now_us - l->sent_us);
+	upstream_measure(l->upstream, 0, now_us - l->sent_us);
 	enum health_change change =
 		rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN ? health_answered(&l->upstream->health, now_us) : HEALTH_SAME;
 	if (change != HEALTH_SAME)

@@ -498,7 +498,7 @@ void attempt_answered(void *arg, struct transport_attempt *via, const uint8_t *m
 
 	(void)echo_error;
 	if (is_evidence(a))
-		rtt_sample(&a->upstream->rtt, now_us - a->sent_us);
+		upstream_measure(a->upstream, f->world.thread, now_us - a->sent_us);
 	if (via->asked.case_bits != 0)
 		atomic_store_explicit(&a->upstream->wrong_case, 0, memory_order_relaxed);
 	upstream_count(a->upstream, f->world.thread, UPSTREAM_ANSWERS);

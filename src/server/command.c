@@ -9,6 +9,8 @@
 
 #include "base/log.h"
 #include "server/explain.h"
+#include "server/exposition.h"
+#include "server/ready.h"
 #include "wire/text.h"
 
 /* What a command is given: the object, and the line's sender for the log. */
@@ -65,6 +67,16 @@ static json_t *alive(const struct call *c)
 	(void)c;
 	json_object_set_new(answer, "alive", json_true());
 	return answer;
+}
+
+static json_t *metrics(const struct call *c)
+{
+	return exposition_make(&c->world->status);
+}
+
+static json_t *ready(const struct call *c)
+{
+	return ready_make(&c->world->status, json_is_true(json_object_get(c->object, "zones")));
 }
 
 /* Diagnostics may quote what the environment holds, which need not be UTF-8. */

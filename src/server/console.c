@@ -15,9 +15,10 @@ struct console {
 	struct control *control; /* NULL: does without */
 	char *path;		 /* heap; what it was opened with */
 	struct qps *qps;
+	struct history *history;
 	const struct metrics **metrics; /* heap, [workers] */
 	uint64_t started_us, reloads_ok, reloads_failed;
-	int64_t loaded_at;
+	int64_t started_at, loaded_at;
 };
 
 static struct status_world look(struct console *c)
@@ -29,9 +30,12 @@ static struct status_world look(struct console *c)
 		.metrics = c->metrics,
 		.workers = c->world.workers,
 		.qps = c->qps,
+		.history = c->history,
+		.probed = c->world.probed(c->world.arg),
 		.now_us = loop_now_us(c->loop),
 		.started_us = c->started_us,
 		.zones_path = c->world.zones_path,
+		.started_at = c->started_at,
 		.loaded_at = c->loaded_at,
 		.reloads_ok = c->reloads_ok,
 		.reloads_failed = c->reloads_failed,
@@ -51,7 +55,13 @@ static void on_second(void *arg)
 	struct console *c = arg;
 	struct status_world w = look(c);
 
-	qps_sample(c->qps, w.snapshot, status_metric(&w, METRIC_QUERIES_UDP) + status_metric(&w, METRIC_QUERIES_TCP), w.now_us);
+	const uint64_t totals[QPS_TOTALS] = {
+		[QPS_QUERIES] = status_metric(&w, METRIC_QUERIES_UDP) + status_metric(&w, METRIC_QUERIES_TCP),
+		[QPS_STALE] = status_metric(&w, METRIC_CACHE_STALE),
+	};
+
+	qps_sample(c->qps, w.snapshot, totals, w.now_us);
+	history_sample(c->history, w.snapshot, w.now_us);
 	loop_timer_set(c->timer, w.now_us + QPS_EVERY_US);
 }
 
@@ -64,11 +74,12 @@ struct console *console_new(struct loop *l, const struct console_world *world)
 	c->world = *world;
 	c->loop = l;
 	c->started_us = loop_now_us(l);
-	c->loaded_at = (int64_t)time(NULL);
+	c->started_at = c->loaded_at = (int64_t)time(NULL);
 	c->timer = loop_timer_new(l, on_second, c);
 	c->qps = qps_new();
+	c->history = history_new();
 	c->metrics = calloc(MAX(world->workers, 1u), sizeof(struct metrics *));
-	if (c->timer != NULL && c->qps != NULL && c->metrics != NULL)
+	if (c->timer != NULL && c->qps != NULL && c->history != NULL && c->metrics != NULL)
 		return c;
 	console_free(c);
 	return NULL;
@@ -118,6 +129,8 @@ void console_free(struct console *c)
 		loop_timer_close(c->timer);
 	if (c->qps != NULL)
 		qps_free(c->qps);
+	if (c->history != NULL)
+		history_free(c->history);
 	free(c->metrics);
 	free(c->path);
 	free(c);

@@ -190,7 +190,7 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	b->out = false;
 	b->done_once = true;
 	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
-	rtt_sample(&b->upstream->rtt, now_us - b->sent_us);
+	upstream_measure(b->upstream, 0, now_us - b->sent_us);
 	if (good && !drained && atomic_load(&b->pool->down)) {
 		open_pool(p, b, now_us);
 		return;

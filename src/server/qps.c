@@ -19,7 +19,7 @@ struct row {
 };
 
 struct qps {
-	struct series total;
+	struct series totals[QPS_TOTALS];
 	struct row *rows; /* heap; in the order of the snapshot's pools and places */
 	size_t count;
 };
@@ -70,11 +70,12 @@ static const struct row *find(const struct qps *q, const struct upstream *u, siz
 	return NULL;
 }
 
-void qps_sample(struct qps *q, const struct snapshot *s, uint64_t queries, uint64_t now_us)
+void qps_sample(struct qps *q, const struct snapshot *s, const uint64_t totals[QPS_TOTALS], uint64_t now_us)
 {
 	size_t places = 0, count = 0;
 
-	take(&q->total, queries, now_us);
+	for (int i = 0; i < QPS_TOTALS; i++)
+		take(&q->totals[i], totals[i], now_us);
 	for (size_t i = 0; i < s->pool_count; i++)
 		places += s->pools[i].count;
 	struct row *rows = calloc(MAX(places, (size_t)1), sizeof(*rows));
@@ -101,7 +102,7 @@ double qps_of(const struct qps *q, const struct upstream *u)
 	return row == NULL ? 0 : rate(&row->series);
 }
 
-double qps_total(const struct qps *q)
+double qps_total(const struct qps *q, enum qps_total which)
 {
-	return rate(&q->total);
+	return rate(&q->totals[which]);
 }

@@ -422,9 +422,15 @@ static void on_drained(void *arg, const struct pool *pool)
 	upkeep_doubt(((struct server *)arg)->upkeep, pool->name);
 }
 
+static bool is_probed(void *arg)
+{
+	return upkeep_is_probed(((struct server *)arg)->upkeep);
+}
+
 static bool make_console(struct server *s)
 {
-	const struct console_world world = {in_force, metrics_of, reload, on_drained, s, s->worker_count, s->options->zones_path};
+	const struct console_world world = {in_force,  metrics_of, reload, on_drained,
+					    is_probed, s,	   s->worker_count, s->options->zones_path};
 
 	s->console = console_new(s->loop, &world);
 	return s->console != NULL;

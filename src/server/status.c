@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "server/ready.h"
 #include "wire/text.h"
 
 static const struct {
@@ -108,6 +109,18 @@ const char *status_address(const struct pool *p, int place)
 	return atomic_load(&p->down) ? tiers[POOL_TIER_DOWN] : tiers[pool_tier(p, place)];
 }
 
+bool status_address_is_up(const struct pool *p, int place)
+{
+	const char *state = status_address(p, place);
+
+	return strcmp(state, tiers[POOL_TIER_UP]) == 0 || strcmp(state, tiers[POOL_TIER_SLOW]) == 0;
+}
+
+uint32_t status_outages(const struct pool *p)
+{
+	return (atomic_load(&p->outage) + 1u) / 2; /* the number goes up at both ends of one */
+}
+
 enum status_pool status_pool(const struct pool *p)
 {
 	int usable = 0, good = 0;
@@ -122,6 +135,17 @@ enum status_pool status_pool(const struct pool *p)
 	if (atomic_load(&p->down) || usable == 0)
 		return STATUS_DOWN;
 	return good == p->count ? STATUS_UP : STATUS_DEGRADED;
+}
+
+/* Milliseconds, the latest last; null where it could not be used. */
+static json_t *make_history(const struct status_world *w, const struct upstream *u)
+{
+	uint32_t rtt_us[HISTORY_SAMPLES], samples = history_of(w->history, u, rtt_us);
+	json_t *h = json_array();
+
+	for (uint32_t i = 0; i < samples; i++)
+		json_array_append_new(h, rtt_us[i] == 0 ? json_null() : rounded((double)rtt_us[i] / US_PER_MS, 2));
+	return h;
 }
 
 static json_t *make_address(const struct status_world *w, const struct pool *p, int place)
@@ -141,8 +165,9 @@ static json_t *make_address(const struct status_world *w, const struct pool *p, 
 	json_object_set_new(a, "address", text(u->text));
 	json_object_set_new(a, "az", p->places[place].az != NULL ? text(p->places[place].az) : json_null());
 	json_object_set_new(a, "state", json_string(state));
-	json_object_set_new(a, "up", json_boolean(strcmp(state, "up") == 0 || strcmp(state, "slow") == 0));
+	json_object_set_new(a, "up", json_boolean(status_address_is_up(p, place)));
 	json_object_set_new(a, "rtt_ms", rtt_us == 0 ? json_null() : rounded((double)rtt_us / US_PER_MS, 2));
+	json_object_set_new(a, "rtt_history_ms", make_history(w, u));
 	json_object_set_new(a, "qps", rounded(qps_of(w->qps, u), 1));
 	for (size_t i = 0; i < ARRAY_SIZE(upstream_counters); i++)
 		json_object_set_new(a, upstream_counters[i].name, count(upstream_counted(u, upstream_counters[i].counter)));
@@ -163,7 +188,7 @@ static json_t *make_endpoint(const struct status_world *w, size_t i)
 	json_object_set_new(e, "state", json_string(pool_states[status_pool(p)]));
 	json_object_set_new(e, "policy", json_string(policies[w->snapshot->config->endpoints[i].options.policy]));
 	json_object_set_new(e, "max_qps", count(p->max_qps));
-	json_object_set_new(e, "outages", count((atomic_load(&p->outage) + 1u) / 2)); /* the number goes up at both ends of one */
+	json_object_set_new(e, "outages", count(status_outages(p)));
 	json_object_set_new(e, "above_max_qps", count(atomic_load_explicit(&p->spilled, memory_order_relaxed)));
 	for (int k = 0; k < p->count; k++)
 		json_array_append_new(addresses, make_address(w, p, k));
@@ -173,8 +198,7 @@ static json_t *make_endpoint(const struct status_world *w, size_t i)
 
 /* ---- zones ---- */
 
-/* Up while its first endpoint is, down when all are. */
-static enum status_pool route_state(const struct snapshot_route *r)
+static enum status_pool judge_route(const struct snapshot_route *r)
 {
 	enum status_pool best = STATUS_DOWN, first = status_pool(r->pools[0]);
 
@@ -183,6 +207,15 @@ static enum status_pool route_state(const struct snapshot_route *r)
 		best = MIN(best, state);
 	}
 	return first == best || best == STATUS_DOWN ? best : STATUS_DEGRADED;
+}
+
+enum status_pool *status_routes(const struct snapshot *s)
+{
+	enum status_pool *routes = calloc(s->route_count, sizeof(*routes));
+
+	for (size_t i = 0; routes != NULL && i < s->route_count; i++)
+		routes[i] = judge_route(&s->routes[i]);
+	return routes;
 }
 
 static json_t *make_zone(const struct snapshot *s, size_t i, enum status_pool state)
@@ -223,13 +256,11 @@ static void add_zones(const struct snapshot *s, const enum status_pool *routes, 
 
 static json_t *make_zones(const struct snapshot *s, bool all)
 {
-	enum status_pool *routes = calloc(s->route_count, sizeof(*routes));
+	enum status_pool *routes = status_routes(s);
 	json_t *zones = json_array();
 
 	if (routes == NULL)
 		return zones;
-	for (size_t i = 0; i < s->route_count; i++)
-		routes[i] = route_state(&s->routes[i]);
 	if (all || s->config->zone_count <= STATUS_ZONES) {
 		add_zones(s, routes, zones, ZONES_ALL, SIZE_MAX);
 	} else {
@@ -254,10 +285,35 @@ static json_t *make_cache(const struct status_world *w)
 	json_object_set_new(c, "hits", count(status_metric(w, METRIC_CACHE_HITS)));
 	json_object_set_new(c, "misses", count(status_metric(w, METRIC_CACHE_MISSES)));
 	json_object_set_new(c, "stale", count(status_metric(w, METRIC_CACHE_STALE)));
+	json_object_set_new(c, "stale_qps", rounded(qps_total(w->qps, QPS_STALE), 1));
 	json_object_set_new(c, "evictions", count(counts.evictions));
 	json_object_set_new(c, "coalesced", count(status_metric(w, METRIC_COALESCED)));
 	json_object_set_new(c, "prefetches", count(status_metric(w, METRIC_PREFETCHES)));
 	return c;
+}
+
+static bool is_inbound(const struct status_world *w, const struct pool *p)
+{
+	return w->snapshot->config->endpoints[p - w->snapshot->pools].kind == ENDPOINT_INBOUND;
+}
+
+/* What inbound endpoints would have been asked if each query went there, and what they were asked, probes and all: AWS bills the latter. */
+static json_t *make_billed(const struct status_world *w)
+{
+	const struct snapshot *s = w->snapshot;
+	uint64_t asked = 0, sent = 0;
+	json_t *b = json_object();
+
+	for (size_t i = 0; i < s->zone_count; i++)
+		if (s->zones[i].config != NULL && is_inbound(w, s->routes[s->zones[i].route].pools[0]))
+			asked += snapshot_zone_queries(s, i);
+	for (size_t i = 0; i < s->pool_count; i++)
+		for (int k = 0; k < s->pools[i].count && is_inbound(w, &s->pools[i]); k++)
+			sent += upstream_counted(s->pools[i].places[k].upstream, UPSTREAM_QUERIES);
+	json_object_set_new(b, "asked", count(asked));
+	json_object_set_new(b, "sent", count(sent));
+	json_object_set_new(b, "avoided", count(asked > sent ? asked - sent : 0));
+	return b;
 }
 
 /* Named as Prometheus will see them: r53fwd_queries_total{proto="udp"}. */
@@ -300,13 +356,15 @@ struct json_t *status_make(const struct status_world *w, bool all_zones)
 	json_object_set_new(s, "version", json_string(R53FWD_VERSION));
 	json_object_set_new(s, "uptime_seconds", age(MAX(w->started_us, UINT64_C(1)), w->now_us));
 	json_object_set_new(s, "workers", count(w->workers));
-	json_object_set_new(s, "qps", rounded(qps_total(w->qps), 1));
+	json_object_set_new(s, "qps", rounded(qps_total(w->qps, QPS_QUERIES), 1));
 	for (size_t i = 0; i < w->snapshot->pool_count; i++)
 		json_array_append_new(endpoints, make_endpoint(w, i));
 	json_object_set_new(s, "endpoints", endpoints);
 	json_object_set_new(s, "zones", make_zones(w->snapshot, all_zones));
 	json_object_set_new(s, "zones_total", count(w->snapshot->config->zone_count));
 	json_object_set_new(s, "cache", make_cache(w));
+	json_object_set_new(s, "inbound_queries", make_billed(w));
+	json_object_set_new(s, "ready", json_boolean(ready_is(w)));
 	json_object_set_new(s, "metrics", make_metrics(w));
 	json_object_set_new(s, "config", status_config(w));
 	return s;

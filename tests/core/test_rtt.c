@@ -150,6 +150,23 @@ static void samples_from_many_threads_leave_a_sane_rtt(void **state)
 	assert_in_range(rtt_smoothed_us(&r), 9000, 16000);
 }
 
+static void bucket_is_the_first_whose_bound_is_not_below(void **state)
+{
+	(void)state;
+	assert_int_equal(rtt_bucket(0), 0);
+	for (uint64_t us = 1; us < 5000000; us += us < 3000 ? 1 : 77) {
+		uint32_t first = 0;
+		while (first < RTT_BUCKETS - 1 && us > rtt_bound_us(first))
+			first++;
+		assert_int_equal(rtt_bucket(us), first);
+	}
+	for (uint32_t i = 0; i < RTT_BUCKETS - 1; i++) {
+		assert_int_equal(rtt_bucket(rtt_bound_us(i)), i);
+		assert_int_equal(rtt_bucket(rtt_bound_us(i) + 1), i + 1);
+	}
+	assert_int_equal(rtt_bucket(UINT64_MAX), RTT_BUCKETS - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +179,7 @@ int main(void)
 		cmocka_unit_test(answer_in_no_time_is_still_known),
 		cmocka_unit_test(absurd_samples_neither_overflow_nor_stick),
 		cmocka_unit_test(forgotten_is_unknown),
+		cmocka_unit_test(bucket_is_the_first_whose_bound_is_not_below),
 		cmocka_unit_test(samples_from_many_threads_leave_a_sane_rtt),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

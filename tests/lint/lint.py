@@ -47,8 +47,12 @@ FOREIGN = [
     ("uv.h", ["src/net/*.c"], "libuv"),
     ("yaml.h", ["src/config/yaml.c"], "libyaml"),
     ("ldns/*", ["src/wire/text.c", "src/sim/zone.c", "tests/*"], "ldns"),
-    ("jansson.h", ["src/server/command.c", "src/server/status.c", "src/server/explain.c", "src/cli/*.c", "src/http/*.c", "tests/*"],
-     "jansson"),
+    (
+        "jansson.h",
+        ["src/server/%s.c" % unit for unit in ("command", "status", "explain", "exposition", "ready")]
+        + ["src/cli/*.c", "src/http/*.c", "tests/*"],
+        "jansson",
+    ),
     ("microhttpd.h", ["src/http/*.c"], "libmicrohttpd"),
     ("seccomp.h", ["src/sys/sandbox.c"], "libseccomp"),
     ("cmocka.h", ["tests/*"], "cmocka"),
@@ -145,7 +149,6 @@ DOCUMENTED = {
     "policies.def": ["docs/man/zones.conf.5", "docs/failover.md"],
     "transports.def": ["docs/man/zones.conf.5", "docs/failover.md"],
     "commands.def": ["docs/man/r53fwd.8"],
-    "metrics.def": ["docs/metrics.md"],
 }
 
 SKIPPED = re.compile(r"^(?:\.git|build.*|\.cache|__pycache__|\.venv|dist|out)$")

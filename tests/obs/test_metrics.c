@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "obs/metrics.h"
@@ -131,6 +132,70 @@ static void names_promised_to_scripts_are_there(void **state)
 	assert_true(has_row("coalesced_total", ""));
 }
 
+/* ---- the rows that nobody counts */
+
+static bool ends_in_total(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 6 && same(name + len - 6, "_total");
+}
+
+static void gathered_rows_are_named_as_prometheus_wants_it(void **state)
+{
+	(void)state;
+	for (int i = 0; i < METRICS_GATHERED; i++) {
+		const struct metrics_family *f = &metrics_gathered[i];
+		assert_true(is_name(f->name, strlen(f->name)));
+		assert_int_equal(ends_in_total(f->name), f->type == METRICS_COUNTER);
+		assert_true(f->help[strlen(f->help) - 1] == '.');
+		assert_null(strpbrk(f->help, "\\\n"));
+		assert_true(*f->labels == '\0' || is_name(f->labels, strcspn(f->labels, ",")));
+	}
+	assert_string_equal(metrics_type_name(METRICS_COUNTER), "counter");
+	assert_string_equal(metrics_type_name(METRICS_GAUGE), "gauge");
+	assert_string_equal(metrics_type_name(METRICS_HISTOGRAM), "histogram");
+}
+
+static void every_family_comes_once(void **state)
+{
+	struct metrics_family f, other;
+	size_t count = 0;
+
+	(void)state;
+	for (; metrics_family_at(count, &f); count++)
+		for (size_t k = 0; k < count; k++) {
+			assert_true(metrics_family_at(k, &other));
+			assert_false(same(f.name, other.name));
+		}
+	assert_true(count > METRICS_GATHERED);
+	assert_true(metrics_family_at(0, &f));
+	assert_string_equal(f.name, metrics_rows[0].family);
+	assert_true(metrics_family_at(count - 1, &f));
+	assert_string_equal(f.name, metrics_gathered[METRICS_GATHERED - 1].name);
+	assert_false(metrics_family_at(count, &f));
+	assert_false(metrics_family_at(SIZE_MAX, &f));
+}
+
+static void manual_names_every_family(void **state)
+{
+	char *page = NULL, wanted[160];
+	size_t len;
+	FILE *out = open_memstream(&page, &len);
+	struct metrics_family f;
+
+	(void)state;
+	metrics_print_man(out);
+	assert_int_equal(fclose(out), 0);
+	for (size_t i = 0; metrics_family_at(i, &f); i++) {
+		snprintf(wanted, sizeof(wanted), ".It Cm r53fwd_%s%s", f.name, *f.labels != '\0' ? " Ns Brq " : "\n");
+		assert_non_null(strstr(page, wanted));
+	}
+	assert_non_null(strstr(page, "r53fwd_queries_total Ns Brq proto\n"));
+	assert_non_null(strstr(page, "One of udp, tcp."));
+	free(page);
+}
+
 /* ---- counting */
 
 static void each_counter_counts_alone(void **state)
@@ -199,6 +264,9 @@ int main(void)
 		cmocka_unit_test(counters_end_in_total),
 		cmocka_unit_test(labels_are_pairs_with_quoted_values),
 		cmocka_unit_test(rows_of_one_family_have_the_same_labels),
+		cmocka_unit_test(gathered_rows_are_named_as_prometheus_wants_it),
+		cmocka_unit_test(every_family_comes_once),
+		cmocka_unit_test(manual_names_every_family),
 		cmocka_unit_test(names_promised_to_scripts_are_there),
 		cmocka_unit_test(each_counter_counts_alone),
 		cmocka_unit_test(counter_goes_beyond_32_bits),

@@ -25,6 +25,7 @@ enum { COMMANDED_BEGIN_US = 1000000000 };
 struct commanded {
 	struct world *world;
 	struct qps *qps;
+	struct history *history;
 	const struct metrics *metrics[1];
 	const char *drained_name; /* of the pool that command_world.drained was told last */
 	bool reload_works;
@@ -54,9 +55,12 @@ static inline struct status_world look(struct commanded *c)
 		.metrics = c->metrics,
 		.workers = 1,
 		.qps = c->qps,
+		.history = c->history,
+		.probed = true,
 		.now_us = COMMANDED_BEGIN_US + world_now_us(c->world),
 		.started_us = COMMANDED_BEGIN_US,
 		.zones_path = "zones.conf",
+		.started_at = 1763999000,
 		.loaded_at = 1764000000,
 		.reloads_ok = 3,
 		.reloads_failed = 1,
@@ -101,12 +105,14 @@ static inline void commanded_start(struct commanded *c, const char *conf)
 	memset(c, 0, sizeof(*c));
 	c->world = world_new(conf);
 	c->qps = qps_new();
+	c->history = history_new();
 	world_trace_off(c->world);
 }
 
 static inline void commanded_stop(struct commanded *c)
 {
 	qps_free(c->qps);
+	history_free(c->history);
 	world_free(c->world);
 }
 

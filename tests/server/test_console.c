@@ -54,6 +54,12 @@ static void drained(void *arg, const struct pool *pool)
 	(void)pool;
 }
 
+static bool is_probed(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
 static void on_done(void *arg)
 {
 	loop_stop(((struct stage *)arg)->loop);
@@ -78,7 +84,7 @@ static int set_up(void **state)
 	s->snapshot = snapshot_new(c, NULL, NULL);
 	s->loop = loop_new();
 	s->done = loop_wakeup_new(s->loop, on_done, s);
-	const struct console_world world = {in_force, metrics_of, reload, drained, s, 2, "zones.conf"};
+	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, s, 2, "zones.conf"};
 	s->console = console_new(s->loop, &world);
 	assert_non_null(s->console);
 	*state = s;

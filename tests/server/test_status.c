@@ -81,13 +81,15 @@ static void all_names_are_there(void **state)
 	json_t *s = status();
 
 	(void)state;
-	EXPECT_KEYS(s, "version", "uptime_seconds", "workers", "qps", "endpoints", "zones", "zones_total", "cache", "metrics", "config");
+	EXPECT_KEYS(s, "version", "uptime_seconds", "workers", "qps", "endpoints", "zones", "zones_total", "cache", "inbound_queries",
+		    "ready", "metrics", "config");
 	EXPECT_KEYS(named(s, "endpoints", "seoul"), "name", "kind", "state", "policy", "max_qps", "outages", "above_max_qps", "addresses");
-	EXPECT_KEYS(address(s, "seoul", 0), "address", "az", "state", "up", "rtt_ms", "qps", "queries", "answers", "timeouts", "servfail",
-		    "refused", "hedges", "probes", "tcp", "unreachable", "share", "cause", "cause_age_seconds", "last_answer_age_seconds");
+	EXPECT_KEYS(address(s, "seoul", 0), "address", "az", "state", "up", "rtt_ms", "rtt_history_ms", "qps", "queries", "answers",
+		    "timeouts", "servfail", "refused", "hedges", "probes", "tcp", "unreachable", "share", "cause",
+		    "cause_age_seconds", "last_answer_age_seconds");
 	EXPECT_KEYS(named(s, "zones", "corp.test"), "name", "to", "state", "association", "queries", "guard_violations");
-	EXPECT_KEYS(json_object_get(s, "cache"), "entries", "bytes", "size_bytes", "hits", "misses", "stale", "evictions", "coalesced",
-		    "prefetches");
+	EXPECT_KEYS(json_object_get(s, "cache"), "entries", "bytes", "size_bytes", "hits", "misses", "stale", "stale_qps",
+		    "evictions", "coalesced", "prefetches");
 	EXPECT_KEYS(json_object_get(s, "config"), "path", "digest", "loaded_at", "reloads");
 	assert_int_equal(json_object_size(json_object_get(s, "metrics")), METRICS);
 	json_decref(s);
@@ -148,6 +150,46 @@ static void numbers_follow_what_happens(void **state)
 	assert_int_equal(count_of(address(s, "seoul", 0), "queries"), 2);
 	assert_int_equal(count_of(named(s, "zones", "corp.test"), "queries"), 4);
 	assert_int_equal(count_of(named(s, "zones", "other.test"), "queries"), 0);
+	json_decref(s);
+}
+
+static void saved_is_what_the_endpoints_were_not_asked(void **state)
+{
+	json_t *s, *b;
+
+	(void)state;
+	s = status();
+	b = json_object_get(s, "inbound_queries");
+	assert_int_equal(count_of(b, "asked"), 0);
+	assert_int_equal(count_of(b, "sent"), 4); /* the first probes */
+	assert_int_equal(count_of(b, "avoided"), 0);
+	json_decref(s);
+	world_ask(c.world, "www.corp.test", "A");
+	world_run_ms(c.world, 100);
+	for (int i = 0; i < 20; i++)
+		world_ask(c.world, "www.corp.test", "A");
+	world_ask(c.world, "www.ad.test", "A"); /* no inbound endpoint's */
+	world_run_ms(c.world, 100);
+	s = status();
+	b = json_object_get(s, "inbound_queries");
+	assert_int_equal(count_of(b, "asked"), 21);
+	assert_int_equal(count_of(b, "sent"), 5);
+	assert_int_equal(count_of(b, "avoided"), 16);
+	json_decref(s);
+}
+
+static void history_of_an_address_shows_its_rtt_and_gaps(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		history_sample(c.history, world_snapshot(c.world), (uint64_t)i * HISTORY_EVERY_US);
+		if (i == 1)
+			assert_true(pool_close(world_pool(c.world, "seoul")));
+	}
+	json_t *s = status(), *h = json_object_get(address(s, "seoul", 0), "rtt_history_ms");
+	assert_int_equal(json_array_size(h), 3);
+	assert_true(json_number_value(json_array_get(h, 0)) == 4);
+	assert_true(json_is_null(json_array_get(h, 2)));
 	json_decref(s);
 }
 
@@ -285,6 +327,8 @@ int main(void)
 		TEST(all_names_are_there),
 		TEST(a_healthy_world_is_up),
 		TEST(numbers_follow_what_happens),
+		TEST(saved_is_what_the_endpoints_were_not_asked),
+		TEST(history_of_an_address_shows_its_rtt_and_gaps),
 		TEST(one_address_out_is_degraded),
 		TEST(an_endpoint_that_is_out_is_down_with_all_its_addresses),
 		TEST(a_zone_without_any_endpoint_is_down),
