@@ -24,6 +24,14 @@ enum {
 	LOOPCHECK_PATIENCE_US = 5 * 1000000, /* an answer later than this is not waited for */
 };
 
+/* ---- names */
+
+/* Writes the name that carries `nonce` (not 0) below `apex`; false when that leaves no room for it. */
+NODISCARD bool loopcheck_write_name(struct name *out, uint64_t nonce, const struct name *apex);
+
+/* The nonce that a name carries; 0: none. */
+uint64_t loopcheck_read_nonce(const struct name *n);
+
 /* ---- on the main thread */
 
 struct loopcheck;

@@ -2,23 +2,14 @@
 /* The life of a check: it is the first in its endpoint's queue and due → `NS <apex>` to one address → an answer, judged, or
  * nothing for a second → last in the queue.
  * How it can fail: the endpoint is down or above max-qps (put off by one gap); no
- * answer, an error, an answer that names no server (nothing is learned until the next time).
- *
- * The four names are those of AWS's "Creating a private hosted zone", and the same in every account. */
+ * answer, an error, an answer that names no server (nothing is learned until the next time). */
 #include "server/association.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/origin.h"
 #include "wire/answer.h"
-
-/* On the wire; the text's zero is the root's. */
-static const char *const reserved[] = {
-	"\4ns-0\11awsdns-00\3com",
-	"\6ns-512\11awsdns-00\3net",
-	"\7ns-1024\11awsdns-00\3org",
-	"\7ns-1536\11awsdns-00\2co\2uk",
-};
 
 /* One zone at one endpoint. */
 struct check {
@@ -54,30 +45,6 @@ struct association {
 
 /* ---- judging */
 
-struct look {
-	bool is_private, named;
-	struct name server; /* the first that is named, or the reserved one */
-};
-
-static bool is_reserved(const struct name *n)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
-		if (n->len == strlen(reserved[i]) + 1 && memcmp(n->octets, reserved[i], n->len) == 0)
-			return true;
-	return false;
-}
-
-static bool see(void *arg, const struct name *server)
-{
-	struct look *l = arg;
-
-	l->is_private = is_reserved(server);
-	if (l->is_private || !l->named)
-		l->server = *server;
-	l->named = true;
-	return !l->is_private;
-}
-
 static void put_last(struct lane *l, struct check *c, uint64_t now_us)
 {
 	c->looked_us = now_us;
@@ -89,19 +56,20 @@ static void judge(struct lane *l, struct check *c, const uint8_t *message, size_
 {
 	struct association *a = l->owner;
 	struct snapshot_learned *learned = &a->snapshot->learned[c->zone];
-	struct look look = {.named = false};
+	struct name server;
 
 	if (answer_read(&a->answer, message, len) != ANSWER_OK || a->answer.kind == ANSWER_FAILURE)
 		return;
-	answer_each_server_name(&a->answer, see, &look);
-	if (!look.named)
+	enum origin origin = origin_of(&a->answer, &server);
+	if (origin == ORIGIN_UNKNOWN)
 		return;
+	bool is_private = origin == ORIGIN_PRIVATE;
 	put_last(l, c, now_us);
 	learned->heard_s[c->place] = (uint32_t)MAX(now_us / US_PER_S, UINT64_C(1));
-	uint8_t now = look.is_private ? ASSOCIATION_PRIVATE : ASSOCIATION_DETACHED;
+	uint8_t now = is_private ? ASSOCIATION_PRIVATE : ASSOCIATION_DETACHED;
 	uint8_t before = atomic_exchange_explicit(&learned->association[c->place], now, memory_order_relaxed);
-	if (before != now && !(before == ASSOCIATION_UNKNOWN && look.is_private))
-		a->world.judged(a->world.arg, &a->snapshot->zones[c->zone].config->name, l->pool, !look.is_private, &look.server);
+	if (before != now && !(before == ASSOCIATION_UNKNOWN && is_private))
+		a->world.judged(a->world.arg, &a->snapshot->zones[c->zone].config->name, l->pool, !is_private, &server);
 }
 
 static int compare_checks(const void *key, const void *member)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 r53fwd_test(cli completion)
 r53fwd_test(cli cmd_check)
-foreach(unit ask screen cmd_explain cmd_orders cmd_status)
+foreach(unit ask screen cmd_explain cmd_orders cmd_status sounder finding diagnosis survey host cmd_doctor)
   r53fwd_test(cli ${unit} LIBRARIES PkgConfig::JANSSON)
 endforeach()

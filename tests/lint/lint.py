@@ -149,6 +149,7 @@ DOCUMENTED = {
     "policies.def": ["docs/man/zones.conf.5", "docs/failover.md"],
     "transports.def": ["docs/man/zones.conf.5", "docs/failover.md"],
     "commands.def": ["docs/man/r53fwd.8"],
+    "findings.def": ["docs/man/r53fwd.8", "docs/troubleshooting.md"],
 }
 
 SKIPPED = re.compile(r"^(?:\.git|build.*|\.cache|__pycache__|\.venv|dist|out)$")
@@ -451,11 +452,13 @@ FIELD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,\s][^,]*)')
 
 
 def rows_of(text):
-    """(line, macro, fields) of each row; a field is its string's contents, or its word."""
-    for number, line in enumerate(text.split("\n"), 1):
-        m = ROW.match(line)
+    """(line, macro, fields) of each row; a field is its string's contents, or its word. A row goes on in lines that begin with a tab."""
+    number = 1
+    for row in re.split(r"\n(?!\t)", text):
+        m = ROW.match(re.sub(r"\n\t", "", re.sub(r'"\n\t"', "", row)))
         if m:
             yield number, m.group(1), [(a if b == "" else b).strip() for a, b in FIELD.findall(m.group(2))]
+        number += 1 + row.count("\n")
 
 
 def check_tables(h):

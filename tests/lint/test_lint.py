@@ -266,6 +266,11 @@ class Rules(unittest.TestCase):
         row = 'POLICY(FIRST, "first", first, "again")\n'
         self.breaks("table", {"include/tables/policies.def": adding(row)}, "twice")
 
+    def test_row_may_go_on_in_lines_that_begin_with_a_tab(self):
+        row = 'POLICY(FIRST, "first", first,\n\t"a"\n\t" b")\n'
+        self.breaks("table", {"include/tables/policies.def": adding(row)}, "twice")
+        self.breaks("table", {"include/tables/policies.def": adding('POLICY(FIRST, "last", first,\n\t"")\n')}, "says nothing")
+
     def test_row_without_its_file_is_reported(self):
         row = 'POLICY(LAST, "last", last, "the last")\n'
         changes = {"include/tables/policies.def": adding(row), "docs/failover.md": adding("`last`\n")}

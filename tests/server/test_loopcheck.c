@@ -124,6 +124,34 @@ static void the_question_lies_within_a_zone_of_the_endpoint(void **state)
 	assert_int_equal(sent.labels, 4);
 }
 
+static void name_carries_its_nonce_where_there_is_room(void **state)
+{
+	struct name apex, n;
+	uint8_t octets[NAME_MAX_OCTETS];
+	size_t len = 0;
+
+	(void)state;
+	assert_true(name_read(&apex, (const uint8_t *)"\004corp\007example", 14) > 0);
+	assert_true(loopcheck_write_name(&n, UINT64_C(0xfedcba9876543211), &apex));
+	assert_true(name_is_within(&n, &apex));
+	assert_int_equal(loopcheck_read_nonce(&n), UINT64_C(0xfedcba9876543211));
+	assert_int_equal(loopcheck_read_nonce(&apex), 0);
+	/* An apex of 225 octets is the longest that leaves 30 for the two labels. */
+	for (size_t wanted = 225; wanted <= 226; wanted++) {
+		len = 0;
+		for (size_t left = wanted - 1; left > 0;) {
+			size_t label = left - 1 > NAME_MAX_LABEL_OCTETS ? NAME_MAX_LABEL_OCTETS - 1 : left - 1;
+			octets[len++] = (uint8_t)label;
+			memset(octets + len, 'x', label);
+			len += label;
+			left -= label + 1;
+		}
+		octets[len++] = 0;
+		assert_int_equal(name_read(&apex, octets, len), wanted);
+		assert_int_equal(loopcheck_write_name(&n, 1, &apex), wanted == 225);
+	}
+}
+
 static void a_nonce_that_comes_back_names_a_loop_once_and_its_client_is_refused(void **state)
 {
 	struct bed *b = *state;
@@ -188,6 +216,7 @@ static void an_idle_hour_costs_one_question_in_five_minutes_per_endpoint(void **
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(name_carries_its_nonce_where_there_is_room),
 		cmocka_unit_test_setup_teardown(the_question_lies_within_a_zone_of_the_endpoint, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_nonce_that_comes_back_names_a_loop_once_and_its_client_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_loop_that_ends_is_forgotten, set_up, tear_down),
