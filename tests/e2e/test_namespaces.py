@@ -7,10 +7,8 @@ a network namespace; NSD serves in the AZs. What real paths do to packets, nftab
 Names carry this process's id, and what was made is taken away again, whatever happens. Nothing outside these namespaces is touched."""
 
 import contextlib
-import ctypes
 import os
 import shutil
-import subprocess
 import time
 
 import dns.flags
@@ -19,7 +17,6 @@ import dns.message
 from lib import (
     AT_ONCE_S,
     CORP,
-    PATIENCE_S,
     Address,
     Nsd,
     addresses,
@@ -33,11 +30,7 @@ from lib import (
     zones_conf,
 )
 from load import Loaded, failed, slowest, summary, unanswered
-
-# CTest takes this for "skipped".
-SKIPPED = 77
-CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
+from netns import SKIPPED, Namespace, run
 
 ROUTE = "{name: corp.test, to: seoul}"
 HARD_BOUND_S = 4
@@ -51,52 +44,6 @@ ZONE = (
     + "".join(f'fits TXT "part {i:02} {"x" * 100}"\n' for i in range(9))
     + "".join(f"huge A 10.21.{i // 250}.{i % 250}\n" for i in range(1000))
 )
-
-
-def run(*argv, **options):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **options)
-    if done.returncode != 0:
-        raise OSError(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
-    return done.stdout
-
-
-class Namespace:
-    """A network namespace with a name. Inside `with`, sockets and children of this thread belong to it."""
-
-    def __init__(self, role):
-        self.name = f"r53fwd-{os.getpid()}-{role}"
-        run("ip", "netns", "add", self.name)
-        try:
-            self.fd = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
-            self.ip("link", "set", "lo", "up")
-        except OSError:
-            self.delete()
-            raise
-
-    def ip(self, *words):
-        return run("ip", "-n", self.name, *words)
-
-    @contextlib.contextmanager
-    def inside(self):
-        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            enter(self.fd)
-            try:
-                yield
-            finally:
-                enter(before)
-        finally:
-            os.close(before)
-
-    def delete(self):
-        with contextlib.suppress(AttributeError):
-            os.close(self.fd)
-        run("ip", "netns", "del", self.name)
-
-
-def enter(fd):
-    if LIBC.setns(fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), f"setns: {os.strerror(ctypes.get_errno())}")
 
 
 class Network:
