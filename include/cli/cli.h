@@ -13,7 +13,7 @@ enum { CLI_MAX_LISTEN = 64 };
 #define CLI_DEFAULT_ZONES "/etc/r53fwd/zones.conf"
 
 /* What serving takes, as a row of commands.def would say it. */
-#define CLI_SERVE_OPTIONS "--listen ADDR --workers N --log-level LEVEL"
+#define CLI_SERVE_OPTIONS "--listen ADDR --workers N --log-level LEVEL --takeover"
 
 struct cli {
 	const char *command; /* as it was written; NULL: serve */
@@ -25,7 +25,7 @@ struct cli {
 	int log_level;       /* -1: as zones.conf says */
 	const char *control; /* NULL: as zones.conf says */
 	const char *zone;    /* NULL: not given */
-	bool json, watch, alive, all;
+	bool json, watch, alive, all, takeover;
 	char **operands;     /* lent: what is left of argv */
 	int operand_count;
 };

@@ -20,4 +20,7 @@ const char *const *resolv_paths(void);
  * every loopback address of its family). Lines that do not parse are skipped, as glibc does; duplicates too. */
 void resolv_read(struct resolv *r, const char *const *paths, const struct addr *own, size_t own_count);
 
+/* The same ones in the same order, from whichever file. */
+bool resolv_same_servers(const struct resolv *a, const struct resolv *b);
+
 #endif

@@ -34,6 +34,8 @@ struct control_reply {
 	size_t len;
 	int *fds; /* heap; owned. They reach the other side before the line's end does */
 	size_t fd_count;
+	uid_t uid; /* who serves there, as the kernel says; set by control_ask once it is connected, whatever comes then */
+	pid_t pid;
 };
 
 void control_reply_deinit(struct control_reply *r);
@@ -50,6 +52,14 @@ NODISCARD struct control *control_new(struct loop *l, int fd, control_fn *handle
 
 /* Closes all, and removes the file if it is still ours. loop_free does so as well. */
 void control_close(struct control *c);
+
+/* Closes all but leaves the file: another process listens on the same socket. */
+void control_leave(struct control *c);
+
+int control_fd(const struct control *c); /* lent */
+
+/* Whether `fd` is a socket like those of control_open, bound to `path`. */
+bool control_is_at(int fd, const char *path);
 
 /* The other side, without a loop: sends `line` and waits for the reply, `timeout_ms` in all. Returns 0, or -errno: -ENOENT and
  * -ECONNREFUSED when nobody serves there, -ETIMEDOUT, -EPROTO when the connection ended without a line. */

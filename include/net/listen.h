@@ -60,6 +60,17 @@ enum listen_kind listener_kind(const struct listener *l);
  * but for the handles that are out: their replies leave as they come. Not from inside listen_query_fn. */
 void listener_close(struct listener *l);
 
+/* The same where another process serves the same socket from now on: a TCP client who is owed nothing, now or when that is so, is given to
+ * `pass` with the octets that it has sent and that were not handed up. All is lent; the other process needs a copy of the descriptor.
+ * False: it could not be done, and the connection is closed. */
+typedef bool listen_pass_fn(void *arg, int fd, const uint8_t *bytes, size_t len);
+void listener_pass(struct listener *l, listen_pass_fn *pass, void *arg);
+
+/* The other side of it: serves a client whom another process has accepted. `l` is for TCP; `fd` is taken over, whatever becomes of it. */
+void listener_adopt(struct listener *l, int fd, const uint8_t *bytes, size_t len);
+
+int listener_fd(const struct listener *l); /* lent */
+
 /* Room for the reply, at least 1232 bytes over UDP and 65535 over TCP: write there, then send. The memory is valid until then;
  * at most one room is open per listener at a time. */
 uint8_t *listener_room(const struct reply_to *to, size_t *room);

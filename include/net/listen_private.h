@@ -31,6 +31,8 @@ struct listener {
 	int fd;
 	enum listen_kind kind;
 	bool handing_up; /* inside fn */
+	listen_pass_fn *pass; /* while closing: who takes clients over; NULL: nobody */
+	void *pass_arg;
 	bool closing;    /* the owner has forgotten us: replies leave as they come */
 	struct addr addr;
 	struct listener_counts counts;
@@ -40,6 +42,9 @@ struct listener {
  * the caller's. */
 NODISCARD struct listener *listen_udp_new(const struct listener *common);
 NODISCARD struct listener *listen_tcp_new(const struct listener *common, struct listen_limits *limits);
+
+/* listener_adopt, of a client's socket. */
+void listen_tcp_adopt(struct listener *l, int fd, const struct addr *client, const uint8_t *bytes, size_t len);
 
 /* Frees a closing listener once nothing holds it any more. */
 void listen_release(struct listener *l);

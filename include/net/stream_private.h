@@ -29,6 +29,12 @@ NODISCARD int stream_read(struct stream *s, uint8_t *in, size_t size);
 /* The next question, lent until the next call. False: more bytes are needed, or there will be none. */
 NODISCARD bool stream_next(struct stream *s, const uint8_t **query, size_t *len);
 
+/* As if `bytes` had been read: what somebody else has read of it. Nothing may be left. */
+void stream_feed(struct stream *s, const uint8_t *bytes, size_t len);
+
+/* All that came in and was not handed out, the start of a question included; lent. False without memory. */
+NODISCARD bool stream_rest(struct stream *s, const uint8_t **bytes, size_t *len);
+
 /* Copies what was not looked at, before `in` is used for others. False without memory. */
 NODISCARD bool stream_keep(struct stream *s);
 

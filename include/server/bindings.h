@@ -3,15 +3,18 @@
 #define SERVER_BINDINGS_H
 /* The addresses that we listen on: UDP and TCP, one socket each per worker. A change is prepared (new sockets are bound
  * while the old ones serve), then committed or cancelled; an address that stays is never touched: closing a SO_REUSEPORT
- * socket throws away what the kernel has queued on it. */
+ * socket throws away what the kernel has queued on it. For the same reason sockets that come from another instance are all kept, where
+ * there are more of them than workers. */
 
 #include "config/config.h"
 #include "server/worker.h"
 
 struct binding {
 	struct addr addr;
-	int *fds;      /* heap, [2 * workers]: UDP and TCP in turn; NULL once the workers own them */
-	bool wanted;   /* by the configuration being prepared */
+	int *fds;       /* heap, [count]: of either kind; NULL once the workers own them */
+	size_t count;
+	bool inherited; /* some come from another instance */
+	bool wanted;    /* by the configuration being prepared */
 };
 
 enum { BINDINGS_REFUSAL_MAX = 384 };
@@ -25,6 +28,10 @@ struct bindings {
 
 void bindings_init(struct bindings *b, uint32_t workers);
 void bindings_deinit(struct bindings *b);
+
+/* Sockets of the instance that is taken over from; all are taken over, also on failure, which is one of memory. Before the first
+ * bindings_prepare, which adds what is missing; those at addresses that it does not want are closed by bindings_commit. */
+NODISCARD bool bindings_inherit(struct bindings *b, const int *fds, size_t count);
 
 /* Binds what `c` wants and is not there yet. On failure says why in one sentence, gives back what it bound, and returns false. */
 NODISCARD bool bindings_prepare(struct bindings *b, const struct config *c);

@@ -22,10 +22,16 @@ struct command_world {
 	void (*reload)(void *arg, struct command_reload *result); /* the snapshot above may be gone afterwards */
 	/* No address of the pool takes questions any more: it should be judged soon. */
 	void (*drained)(void *arg, const struct pool *pool);
+	/* Process `pid` wants to take over: what it needs goes to the reply's descriptors. NULL, or why not, in a sentence. */
+	const char *(*takeover)(void *arg, pid_t pid, struct control_reply *reply);
 	void *arg;
 };
 
 /* Carries the line out. `reply` gets its text; none without memory. */
 void command_run(const struct command_world *w, const struct control_line *line, struct control_reply *reply);
+
+/* The reply's error as far as it fits, in ASCII. False: it is the answer of somebody who did what he was told. */
+enum { COMMAND_ERROR_MAX = 512 };
+bool command_read_error(const struct control_reply *reply, char out[COMMAND_ERROR_MAX]);
 
 #endif

@@ -5,6 +5,8 @@
  * socket is made, what it does not need for serving (`sandbox`): capabilities, files elsewhere, system calls. A kernel that lacks one of
  * the walls is no reason not to serve: it is said once. */
 
+#include <sys/types.h>
+
 #include "config/config.h"
 
 enum { CONFINE_FOLDER_MAX = 4096 };
@@ -16,6 +18,9 @@ struct confine {
 
 /* Becomes the `user` of `c`, if it names one. False: it cannot, and said why. */
 NODISCARD bool confine_become(const struct config *c);
+
+/* Whom confine_become leads to: ourselves without `user`, or if there is no such user. */
+uid_t confine_uid(const struct config *c);
 
 bool confine_same_user(const struct config *a, const struct config *b);
 

@@ -14,6 +14,7 @@ struct console_world {
 	void (*reload)(void *arg, struct command_reload *result);
 	void (*drained)(void *arg, const struct pool *pool);
 	bool (*probed)(void *arg); /* each address was probed once */
+	const char *(*takeover)(void *arg, pid_t pid, struct control_reply *reply); /* as in struct command_world */
 	void *arg;
 	uint32_t workers;
 	const char *zones_path;
@@ -25,6 +26,16 @@ NODISCARD struct console *console_new(struct loop *l, const struct console_world
 /* Listens where `control:` says, and begins to count. False when that cannot be: said why, and that is fatal if somebody wrote `control:`;
  * without the default socket the daemon does without. */
 NODISCARD bool console_open(struct console *c, const struct config *config);
+
+/* The instance that we take over from listens on the socket of `control:`. console_expect: begins to count, but leaves the socket alone.
+ * console_inherit: we listen on it, `fd` (taken over), from now on. If it is none any more, what console_open does is done, without being
+ * fatal. */
+NODISCARD bool console_expect(struct console *c, const struct config *config);
+void console_inherit(struct console *c, const struct config *config, int fd);
+
+/* To the instance that takes over from us: the socket (lent; -1: there is none), and the end of our listening on it. */
+int console_fd(const struct console *c);
+void console_leave(struct console *c, bool keep_file);
 
 void console_free(struct console *c);
 

@@ -35,8 +35,9 @@ void persist_soon(struct persist *p);
 /* Writes for the last time and waits for it. Nobody may be serving any more. */
 void persist_stop(struct persist *p, struct snapshot *s, uint64_t now_us);
 
-/* Another process has taken over and writes from now on: what is being written is cancelled, and nothing is written again, at the stop
- * neither. */
+/* Another process is about to take over, or has: what is being written is cancelled, and nothing is written again, at the stop neither,
+ * unless persist_enable says that the file is ours. */
 void persist_disable(struct persist *p);
+void persist_enable(struct persist *p);
 
 #endif

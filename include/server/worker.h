@@ -5,6 +5,7 @@
  *
  * The life of a worker: worker_new → worker_listen for each socket → worker_start → messages → worker_stop: its listeners
  * are read empty and closed, what is unanswered is waited for (5 s at most), the thread ends → worker_free.
+ * worker_hand_over instead: the same, but TCP clients go to the instance that takes over as soon as they are owed nothing.
  * How it can fail: at worker_new and worker_start, without memory or threads. */
 
 #include "net/listen.h"
@@ -47,6 +48,13 @@ void worker_refresh(struct worker *w, const struct name *name, uint16_t type);
 void worker_stop(struct worker *w);
 /* Whether its loop has turned since the last check; and asks it again. */
 bool worker_check(struct worker *w);
+void worker_hand_over(struct worker *w, int bridge); /* an end of a bridge, lent until worker_join */
+/* A client of TCP whom another instance has accepted: `fd` is taken over, `bytes` are copied. Goes to the listener at the address that the
+ * client has asked, else to any; without one, or without memory, the connection is closed. */
+void worker_take_client(struct worker *w, int fd, const uint8_t *bytes, size_t len);
+
+/* Appends duplicates of the sockets that are listened on, or will be, to *fds (heap). False without memory or descriptors. */
+NODISCARD bool worker_copy_sockets(struct worker *w, int **fds, size_t *count);
 
 /* Waits for the thread to end. */
 void worker_join(struct worker *w);

@@ -143,6 +143,9 @@ static int take_option(struct cli *c, int option)
 	case OPTION_LOG_LEVEL:
 		status = take_log_level(c, optarg);
 		break;
+	case OPTION_TAKEOVER:
+		c->takeover = true;
+		break;
 	case OPTION_CONTROL:
 		c->control = optarg;
 		break;
@@ -184,6 +187,7 @@ static int serve(const struct cli *c)
 		.listen_count = c->listen_count,
 		.workers = c->workers,
 		.log_level = c->log_level,
+		.takeover = c->takeover,
 	};
 
 	return server_run(&o);

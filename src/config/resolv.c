@@ -118,3 +118,13 @@ void resolv_read(struct resolv *r, const char *const *paths, const struct addr *
 		return;
 	}
 }
+
+bool resolv_same_servers(const struct resolv *a, const struct resolv *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!addr_equal(&a->servers[i], &b->servers[i]))
+			return false;
+	return true;
+}

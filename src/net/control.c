@@ -25,7 +25,7 @@ enum {
 	FIRST_LINE_BYTES = 512, /* enough for any command that we know of */
 	FDS_PER_MESSAGE = 253,
 	REPLY_MAX_BYTES = 64 << 20, /* what the asking side reads at most */
-	FDS_MAX = 4096,
+	FDS_MAX = 16384, /* UDP and TCP, of 64 workers, on 64 addresses, and some */
 	GROUPS_MAX = 256,
 	BACKLOG = 64,
 	ACCEPTED_PER_TURN = 16,
@@ -337,11 +337,17 @@ static bool is_in_group(int fd, gid_t group, const struct ucred *who)
 	return false;
 }
 
-static bool may_command(const struct control *c, int fd, struct ucred *who)
+/* Who is at the other end, by the kernel's word. 0 or -errno. */
+static int who_is(int fd, struct ucred *who)
 {
 	socklen_t len = sizeof(*who);
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) != 0)
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, who, &len) == 0 ? 0 : -errno;
+}
+
+static bool may_command(const struct control *c, int fd, struct ucred *who)
+{
+	if (who_is(fd, who) != 0)
 		return false;
 	return who->uid == 0 || who->uid == geteuid() || is_in_group(fd, c->group, who);
 }
@@ -446,15 +452,34 @@ struct control *control_new(struct loop *l, int fd, control_fn *handle, void *ar
 	return c;
 }
 
-void control_close(struct control *c)
+void control_leave(struct control *c)
 {
 	LIST_FOR_EACH(link, &c->clients)
 		end_client(CONTAINER_OF(link, struct client, link));
 	list_remove(&c->guest.link);
 	loop_timer_close(c->pause);
-	remove_file(c);
 	uv_close((uv_handle_t *)&c->poll, free_control);
 	close(c->fd);
+}
+
+void control_close(struct control *c)
+{
+	remove_file(c);
+	control_leave(c);
+}
+
+int control_fd(const struct control *c)
+{
+	return c->fd;
+}
+
+bool control_is_at(int fd, const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNSPEC};
+	socklen_t len = sizeof(a);
+
+	return getsockname(fd, (struct sockaddr *)&a, &len) == 0 && a.sun_family == AF_UNIX && len > sizeof(sa_family_t) &&
+	       strncmp(a.sun_path, path, sizeof(a.sun_path)) == 0;
 }
 
 /* ---- the asking side ---- */
@@ -549,6 +574,7 @@ int control_ask(const char *path, const char *line, struct control_reply *reply,
 {
 	uint64_t until_us = loop_clock_us() + (uint64_t)timeout_ms * US_PER_MS;
 	struct sockaddr_un a;
+	struct ucred server = {0};
 	int error = make_address(&a, path);
 
 	memset(reply, 0, sizeof(*reply));
@@ -557,7 +583,9 @@ int control_ask(const char *path, const char *line, struct control_reply *reply,
 	int fd = connect_to(&a, timeout_ms);
 	if (fd < 0)
 		return fd;
-	error = send_all(fd, line, strlen(line));
+	error = who_is(fd, &server);
+	if (error == 0)
+		error = send_all(fd, line, strlen(line));
 	if (error == 0)
 		error = send_all(fd, "\n", 1);
 	if (error == 0)
@@ -565,5 +593,7 @@ int control_ask(const char *path, const char *line, struct control_reply *reply,
 	close(fd);
 	if (error != 0)
 		control_reply_deinit(reply);
+	reply->uid = server.uid;
+	reply->pid = server.pid;
 	return error;
 }

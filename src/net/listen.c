@@ -257,6 +257,32 @@ void listener_close(struct listener *l)
 	listen_release(l);
 }
 
+void listener_pass(struct listener *l, listen_pass_fn *pass, void *arg)
+{
+	l->pass = pass;
+	l->pass_arg = arg;
+	listener_close(l);
+}
+
+void listener_adopt(struct listener *l, int fd, const uint8_t *bytes, size_t len)
+{
+	struct addr client = {0};
+	socklen_t size = sizeof(client);
+
+	ASSERT(l->kind == LISTEN_TCP && !l->closing);
+	/* Gone meanwhile; or nothing that a listener would have passed on. */
+	if (getpeername(fd, &client.sa, &size) < 0 || (client.sa.sa_family != AF_INET && client.sa.sa_family != AF_INET6)) {
+		close(fd);
+		return;
+	}
+	listen_tcp_adopt(l, fd, &client, bytes, len);
+}
+
+int listener_fd(const struct listener *l)
+{
+	return l->fd;
+}
+
 /* A handle is used. Nobody calls flush for a listener that was closed. */
 static void end_handle(struct listener *l)
 {

@@ -6,6 +6,7 @@
  * so that replies still on their way find nobody.
  * Its two states are two lists, each in the order of last progress: *quiet*, when nothing is owed, and *busy*. A whole
  * question and bytes that left are progress; a part of a question is not.
+ * When another process takes over, a connection that is owed nothing goes there instead, with what was read of it (listener_pass).
  * How it can fail: a reset, a length that is no DNS, or no memory end one connection. Without descriptors, accepting
  * rests.
  *
@@ -22,16 +23,15 @@
 
 #include <uv.h>
 
+#include "net/slots_private.h"
 #include "net/stream_private.h"
 
 enum { IN_BYTES = 16 << 10 };
-enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 32, FIRST_SLOTS = 16, READS_AT_CLOSE = 16 };
+enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 32, READS_AT_CLOSE = 16 };
 enum { ACCEPT_REST_US = 100 * US_PER_MS };
 
 /* The timer looks at least this often, so that a shorter idle time from a reload is soon in force. */
 enum { LOOK_US = 5 * US_PER_S };
-
-#define NO_SLOT UINT32_MAX
 
 struct connection {
 	uv_poll_t poll;
@@ -50,12 +50,6 @@ struct connection {
 	bool closed;
 };
 
-struct slot {
-	struct connection *connection; /* NULL: free */
-	uint32_t generation;
-	uint32_t next_free;
-};
-
 struct listen_tcp {
 	struct listener base;
 	struct listen_limits *limits;
@@ -66,8 +60,7 @@ struct listen_tcp {
 	bool resting;  /* accepting waits for descriptors */
 	bool draining; /* inside listener_close */
 	struct list quiet, busy, flush, resume;
-	struct slot *slots;
-	uint32_t slot_count, free_slot;
+	struct slots slots;
 	uint64_t accept_again_us;
 	uint8_t in[IN_BYTES];
 	uint8_t room[DNS_MESSAGE_MAX];
@@ -85,47 +78,10 @@ static uint64_t now_of(const struct listen_tcp *t)
 	return loop_now_us(t->base.loop);
 }
 
-/* ---- slots ---- */
-
-static bool grow_slots(struct listen_tcp *t)
-{
-	uint32_t count = t->slot_count ? t->slot_count * 2 : FIRST_SLOTS;
-	struct slot *slots = realloc(t->slots, count * sizeof(*slots));
-	if (!slots)
-		return false;
-	for (uint32_t i = t->slot_count; i < count; i++)
-		slots[i] = (struct slot){.next_free = i + 1 < count ? i + 1 : NO_SLOT};
-	t->free_slot = t->slot_count;
-	t->slots = slots;
-	t->slot_count = count;
-	return true;
-}
-
-static bool take_slot(struct connection *c)
-{
-	struct listen_tcp *t = c->tcp;
-	if (t->free_slot == NO_SLOT && !grow_slots(t))
-		return false;
-	c->slot = t->free_slot;
-	t->free_slot = t->slots[c->slot].next_free;
-	t->slots[c->slot].connection = c;
-	return true;
-}
-
-static void give_slot(struct connection *c)
-{
-	struct slot *s = &c->tcp->slots[c->slot];
-	s->connection = NULL;
-	s->generation++;
-	s->next_free = c->tcp->free_slot;
-	c->tcp->free_slot = c->slot;
-}
-
 /* Whom a reply is for; NULL when gone. */
 static struct connection *find_connection(const struct reply_to *to)
 {
-	const struct slot *s = &tcp_of(to->listener)->slots[to->tcp.slot];
-	return s->generation == to->tcp.generation ? s->connection : NULL;
+	return slots_find(&tcp_of(to->listener)->slots, to->tcp.slot, to->tcp.generation);
 }
 
 /* ---- the end of a connection ---- */
@@ -147,7 +103,7 @@ static void close_connection(struct connection *c)
 	if (c->closed)
 		return;
 	c->closed = true;
-	give_slot(c);
+	slots_give(&t->slots, c->slot);
 	list_remove(&c->by_progress);
 	list_remove(&c->flush);
 	list_remove(&c->resume);
@@ -283,7 +239,7 @@ static void hand_up(struct connection *c, const uint8_t *query, size_t len)
 	struct reply_to to = {
 		.listener = l,
 		.client = c->client,
-		.tcp = {.slot = c->slot, .generation = c->tcp->slots[c->slot].generation},
+		.tcp = {.slot = c->slot, .generation = c->tcp->slots.at[c->slot].generation},
 	};
 	c->unanswered++;
 	c->progressed = true;
@@ -353,6 +309,17 @@ static void watch(struct connection *c, int events)
 		ASSERT(uv_poll_start(&c->poll, events, on_event) == 0);
 }
 
+/* Another process serves it from now on; the descriptor that goes is a copy. */
+static void pass_on(struct connection *c)
+{
+	const struct listener *l = &c->tcp->base;
+	const uint8_t *bytes;
+	size_t len;
+	if (stream_rest(&c->stream, &bytes, &len))
+		(void)l->pass(l->pass_arg, c->stream.fd, bytes, len);
+	close_connection(c);
+}
+
 /* After anything that happened to a connection: is it over, what does it wait for, on which list does it belong? */
 static void settle(struct connection *c)
 {
@@ -364,7 +331,12 @@ static void settle(struct connection *c)
 		close_connection(c);
 		return;
 	}
-	bool read_on = !is_paused(c);
+	if (t->base.pass && !is_busy(c)) {
+		pass_on(c);
+		return;
+	}
+	/* What a client sends while it waits to be passed on is the other process's to read. */
+	bool read_on = !t->base.pass && !is_paused(c);
 	watch(c, (s->blocked ? UV_WRITABLE : 0) | (read_on && s->len == 0 && !s->ended ? UV_READABLE : 0));
 	if (read_on && s->len > 0 && list_empty(&c->resume)) {
 		list_append(&t->resume, &c->resume);
@@ -399,12 +371,12 @@ static struct connection *new_connection(struct listen_tcp *t, int fd, const str
 	list_init(&c->by_progress);
 	list_init(&c->flush);
 	list_init(&c->resume);
-	if (!take_slot(c)) {
+	if (!slots_take(&t->slots, c, &c->slot)) {
 		free(c);
 		return NULL;
 	}
 	if (uv_poll_init(loop_uv(t->base.loop), &c->poll, fd) != 0) {
-		give_slot(c);
+		slots_give(&t->slots, c->slot);
 		free(c);
 		return NULL;
 	}
@@ -412,13 +384,14 @@ static struct connection *new_connection(struct listen_tcp *t, int fd, const str
 	return c;
 }
 
-static void take_connection(struct listen_tcp *t, int fd, const struct addr *client)
+/* NULL: turned away, and closed. Else it is to be settled. */
+static struct connection *take_connection(struct listen_tcp *t, int fd, const struct addr *client)
 {
 	int on = 1;
 	if (!admit(t, client)) {
 		t->base.counts.refused++;
 		close(fd);
-		return;
+		return NULL;
 	}
 	/* Replies are written whole, once a turn: to wait for more would only cost time. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -427,11 +400,23 @@ static void take_connection(struct listen_tcp *t, int fd, const struct addr *cli
 		listen_limits_leave(t->limits, client);
 		t->base.counts.refused++;
 		close(fd);
-		return;
+		return NULL;
 	}
 	t->base.counts.accepted++;
 	t->base.counts.connections++;
 	c->progressed = true;
+	return c;
+}
+
+void listen_tcp_adopt(struct listener *l, int fd, const struct addr *client, const uint8_t *bytes, size_t len)
+{
+	struct connection *c = take_connection(tcp_of(l), fd, client);
+	if (!c)
+		return;
+	if (len > 0) {
+		stream_feed(&c->stream, bytes, len);
+		hand_up_all(c);
+	}
 	settle(c);
 }
 
@@ -450,7 +435,9 @@ static bool accept_one(struct listen_tcp *t)
 	socklen_t len = sizeof(client);
 	int fd = accept4(t->base.fd, &client.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		take_connection(t, fd, &client);
+		struct connection *c = take_connection(t, fd, &client);
+		if (c)
+			settle(c);
 		return true;
 	}
 	if (errno == EAGAIN)
@@ -534,9 +521,12 @@ static void tcp_close(struct listener *l)
 	t->draining = true;
 	for (int i = 0; i < BACKLOG && accept_one(t); i++)
 		continue;
-	for (uint32_t i = 0; i < t->slot_count; i++) {
-		if (t->slots[i].connection)
-			drain(t->slots[i].connection);
+	for (uint32_t i = 0; i < t->slots.count; i++) {
+		struct connection *c = t->slots.at[i].owner;
+		if (c && l->pass)
+			settle(c);
+		else if (c)
+			drain(c);
 	}
 	t->draining = false;
 	stop_accepting(t);
@@ -558,7 +548,7 @@ static void tcp_free(struct listener *l)
 {
 	struct listen_tcp *t = tcp_of(l);
 	loop_timer_close(t->timer);
-	free(t->slots);
+	slots_deinit(&t->slots);
 	free(t);
 }
 
@@ -581,7 +571,7 @@ struct listener *listen_tcp_new(const struct listener *common, struct listen_lim
 	t->base = *common;
 	t->base.ops = &ops;
 	t->limits = limits;
-	t->free_slot = NO_SLOT;
+	slots_init(&t->slots);
 	list_init(&t->quiet);
 	list_init(&t->busy);
 	list_init(&t->flush);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "net/listen.h"
@@ -49,6 +50,34 @@ bool stream_next(struct stream *s, const uint8_t **query, size_t *len)
 		s->len = 0;
 	}
 	return r > 0;
+}
+
+void stream_feed(struct stream *s, const uint8_t *bytes, size_t len)
+{
+	ASSERT(s->len == 0);
+	s->bytes = bytes;
+	s->len = len;
+}
+
+bool stream_rest(struct stream *s, const uint8_t **bytes, size_t *len)
+{
+	size_t begun = frame_is_partial(&s->frames) ? s->frames.have : 0;
+
+	*bytes = begun > 0 ? s->frames.partial : s->bytes;
+	*len = begun + s->len;
+	if (begun == 0 || s->len == 0)
+		return true;
+	uint8_t *all = malloc(*len);
+	if (!all)
+		return false;
+	memcpy(all, s->frames.partial, begun);
+	memcpy(all + begun, s->bytes, s->len);
+	frame_reader_deinit(&s->frames);
+	free(s->held);
+	s->bytes = s->held = all;
+	s->len = *len;
+	*bytes = all;
+	return true;
 }
 
 void stream_forget(struct stream *s)

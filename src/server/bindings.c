@@ -15,18 +15,50 @@ void bindings_init(struct bindings *b, uint32_t workers)
 	b->workers = workers;
 }
 
-static void close_fds(struct binding *row, uint32_t workers)
+static void close_fds(struct binding *row)
 {
-	for (uint32_t i = 0; row->fds != NULL && i < 2 * workers; i++)
-		if (row->fds[i] >= 0)
-			close(row->fds[i]);
+	for (size_t i = 0; i < row->count; i++)
+		close(row->fds[i]);
 	free(row->fds);
 	row->fds = NULL;
+	row->count = 0;
+}
+
+/* Takes `fd` over, also on failure. */
+static bool add_fd(struct binding *row, int fd)
+{
+	int *grown = realloc(row->fds, (row->count + 1) * sizeof(*grown));
+
+	if (grown == NULL) {
+		close(fd);
+		return false;
+	}
+	row->fds = grown;
+	grown[row->count++] = fd;
+	return true;
+}
+
+static enum listen_kind kind_of(int fd)
+{
+	int type = SOCK_DGRAM;
+	socklen_t len = sizeof(type);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	return type == SOCK_STREAM ? LISTEN_TCP : LISTEN_UDP;
+}
+
+static size_t count_kind(const struct binding *row, enum listen_kind kind)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < row->count; i++)
+		n += kind_of(row->fds[i]) == kind;
+	return n;
 }
 
 static void remove_row(struct bindings *b, size_t i)
 {
-	close_fds(&b->rows[i], b->workers);
+	close_fds(&b->rows[i]);
 	b->rows[i] = b->rows[--b->count];
 }
 
@@ -68,46 +100,116 @@ static bool is_missing_ipv6(const struct addr *a, int error)
 	return a->sa.sa_family == AF_INET6 && (error == -EADDRNOTAVAIL || error == -EAFNOSUPPORT);
 }
 
-/* All sockets of one address. 0, or the error, which was explained unless `quiet`. */
+/* Only the user who has bound the first socket of an address may add another. */
+static bool must_share(const struct binding *row, enum listen_kind kind, size_t have, int error)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!row->inherited || have == 0 || (error != -EADDRINUSE && error != -EACCES && error != -EPERM))
+		return false;
+	log_warn("only %zu workers serve %s over %s: its sockets belong to the user of the instance before this one", have,
+		 addr_format(&row->addr, text), kind_names[kind]);
+	return true;
+}
+
+/* A socket of our own stands in the way: the port on all addresses, and on one of them. Who has one has it from a bind that would have
+ * met anybody else. */
+static bool overlaps_own(const struct bindings *b, const struct addr *a)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct addr *own = &b->rows[i].addr;
+		if (!addr_equal(own, a) && own->sa.sa_family == a->sa.sa_family && addr_port(own) == addr_port(a) &&
+		    (addr_is_any(own) || addr_is_any(a)))
+			return true;
+	}
+	return false;
+}
+
+/* The sockets of one kind that are missing. 0, or the error. */
+static int bind_kind(struct bindings *b, struct binding *row, enum listen_kind kind)
+{
+	bool joins = overlaps_own(b, &row->addr);
+
+	for (size_t have = count_kind(row, kind); have < b->workers; have++) {
+		int fd = listen_open(&row->addr, kind, have > 0 || joins);
+		if (fd < 0)
+			return must_share(row, kind, have, fd) ? 0 : fd;
+		if (!add_fd(row, fd))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* All sockets of one address. 0, or the error, which was explained unless it `may_miss`. */
 static int bind_row(struct bindings *b, struct binding *row, bool may_miss)
 {
-	uint32_t workers = b->workers;
-
-	row->fds = malloc(2 * workers * sizeof(*row->fds));
-	if (row->fds == NULL)
-		return -ENOMEM;
-	memset(row->fds, 0xff, 2 * workers * sizeof(*row->fds));
-	for (uint32_t i = 0; i < 2 * workers; i++) {
-		enum listen_kind kind = i % 2 == 0 ? LISTEN_UDP : LISTEN_TCP;
-		row->fds[i] = listen_open(&row->addr, kind, i >= 2);
-		if (row->fds[i] >= 0)
+	for (enum listen_kind kind = LISTEN_UDP; kind <= LISTEN_TCP; kind++) {
+		int error = bind_kind(b, row, kind);
+		if (error == 0)
 			continue;
-		int error = row->fds[i];
 		if (!may_miss || !is_missing_ipv6(&row->addr, error))
 			explain(b, &row->addr, kind, error);
-		close_fds(row, workers);
+		close_fds(row);
 		return error;
 	}
 	return 0;
 }
 
-static bool add_row(struct bindings *b, const struct addr *a, bool may_miss)
+static struct binding *append_row(struct bindings *b, const struct addr *a)
 {
 	struct binding *grown = realloc(b->rows, (b->count + 1) * sizeof(*grown));
-	char text[ADDR_TEXT_MAX];
 
 	if (grown == NULL)
-		return false;
+		return NULL;
 	b->rows = grown;
-	struct binding *row = &grown[b->count];
-	*row = (struct binding){.addr = *a, .wanted = true};
+	grown[b->count] = (struct binding){.addr = *a};
+	return &grown[b->count++];
+}
+
+static bool add_row(struct bindings *b, const struct addr *a, bool may_miss)
+{
+	struct binding *row = append_row(b, a);
+	char text[ADDR_TEXT_MAX];
+
+	if (row == NULL)
+		return false;
+	row->wanted = true;
 	int error = bind_row(b, row, may_miss);
-	if (error != 0 && may_miss && is_missing_ipv6(a, error)) {
+	if (error == 0)
+		return true;
+	b->count--;
+	if (may_miss && is_missing_ipv6(a, error)) {
 		log_warn("no IPv6 here: not listening on the default %s", addr_format(a, text));
 		return true;
 	}
-	b->count += error == 0;
-	return error == 0;
+	return false;
+}
+
+static bool inherit_one(struct bindings *b, int fd)
+{
+	struct addr a = {0};
+	socklen_t len = sizeof(a);
+	struct binding *row = NULL;
+
+	if (getsockname(fd, &a.sa, &len) == 0 && (a.sa.sa_family == AF_INET || a.sa.sa_family == AF_INET6)) {
+		row = find(b, &a);
+		row = row != NULL ? row : append_row(b, &a);
+	}
+	if (row == NULL) {
+		close(fd);
+		return false;
+	}
+	row->inherited = true;
+	return add_fd(row, fd);
+}
+
+bool bindings_inherit(struct bindings *b, const int *fds, size_t count)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++)
+		ok &= inherit_one(b, fds[i]);
+	return ok;
 }
 
 bool bindings_prepare(struct bindings *b, const struct config *c)
@@ -117,9 +219,12 @@ bool bindings_prepare(struct bindings *b, const struct config *c)
 		b->rows[i].wanted = false;
 	for (size_t i = 0; i < c->listen_count; i++) {
 		struct binding *row = find(b, &c->listen[i]);
+		bool ok = row != NULL || add_row(b, &c->listen[i], c->listen_default);
 		if (row != NULL) {
 			row->wanted = true;
-		} else if (!add_row(b, &c->listen[i], c->listen_default)) {
+			ok = row->fds == NULL || bind_row(b, row, false) == 0;
+		}
+		if (!ok) {
 			bindings_cancel(b);
 			return false;
 		}
@@ -134,19 +239,23 @@ void bindings_cancel(struct bindings *b)
 			remove_row(b, i);
 }
 
+/* Of each kind in turn, so that no worker gets a second one before each has one. */
 static bool hand_out(struct binding *row, struct worker **workers, uint32_t count, bool running)
 {
+	uint32_t next[] = {[LISTEN_UDP] = 0, [LISTEN_TCP] = 0};
 	bool ok = true;
 
-	for (uint32_t i = 0; i < 2 * count; i++) {
-		enum listen_kind kind = i % 2 == 0 ? LISTEN_UDP : LISTEN_TCP;
+	for (size_t i = 0; i < row->count; i++) {
+		enum listen_kind kind = kind_of(row->fds[i]);
+		struct worker *w = workers[next[kind]++ % count];
 		if (running)
-			worker_add_listener(workers[i / 2], kind, row->fds[i]);
+			worker_add_listener(w, kind, row->fds[i]);
 		else
-			ok &= worker_listen(workers[i / 2], kind, row->fds[i]);
+			ok &= worker_listen(w, kind, row->fds[i]);
 	}
 	free(row->fds);
 	row->fds = NULL;
+	row->count = 0;
 	return ok;
 }
 
@@ -156,7 +265,7 @@ bool bindings_commit(struct bindings *b, struct worker **workers, bool running)
 
 	for (size_t i = b->count; i-- > 0;) {
 		struct binding *row = &b->rows[i];
-		if (row->fds != NULL) {
+		if (row->fds != NULL && row->wanted) {
 			ok &= hand_out(row, workers, b->workers, running);
 		} else if (!row->wanted) {
 			for (uint32_t w = 0; w < b->workers; w++)

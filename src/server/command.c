@@ -2,8 +2,10 @@
 #include "server/command.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -17,6 +19,7 @@
 struct call {
 	const struct command_world *world;
 	json_t *object;
+	struct control_reply *reply; /* for descriptors */
 	unsigned uid, pid;
 };
 
@@ -235,6 +238,24 @@ static json_t *undrain(const struct call *c)
 	return change_drain(c, false);
 }
 
+/* ---- takeover ---- */
+
+/* Whoever has the sockets is the daemon: members of the group may command it, but not be it. */
+static json_t *takeover(const struct call *c)
+{
+	if (c->uid != 0 && c->uid != geteuid())
+		return refuse("to take over is for root and for the daemon's own user");
+	const char *why_not = c->world->takeover(c->world->arg, (pid_t)c->pid, c->reply);
+	if (why_not != NULL)
+		return refuse("%s", why_not);
+	log_info("process %u wants to take over, asked for by uid %u", c->pid, c->uid);
+	json_t *answer = json_object();
+	json_object_set_new(answer, "version", json_string(R53FWD_VERSION));
+	json_object_set_new(answer, "pid", json_integer(getpid()));
+	json_object_set_new(answer, "descriptors", json_integer((json_int_t)c->reply->fd_count));
+	return answer;
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -289,7 +310,7 @@ void command_run(const struct command_world *w, const struct control_line *line,
 {
 	json_error_t error;
 	json_t *object = json_loadb(line->text, line->len, JSON_REJECT_DUPLICATES, &error);
-	struct call c = {.world = w, .object = object, .uid = (unsigned)line->uid, .pid = (unsigned)line->pid};
+	struct call c = {.world = w, .object = object, .reply = reply, .uid = (unsigned)line->uid, .pid = (unsigned)line->pid};
 	json_t *answer = dispatch(&c);
 
 	/* In ASCII: a name's control characters reach nobody's terminal as such. */
@@ -297,4 +318,17 @@ void command_run(const struct command_world *w, const struct control_line *line,
 	reply->len = reply->text != NULL ? strlen(reply->text) : 0;
 	json_decref(answer);
 	json_decref(object);
+}
+
+bool command_read_error(const struct control_reply *reply, char out[COMMAND_ERROR_MAX])
+{
+	json_t *answer = json_loadb(reply->text, reply->len, 0, NULL);
+	const char *error = json_string_value(json_object_get(answer, "error"));
+	bool refused = error != NULL || !json_is_object(answer);
+
+	snprintf(out, COMMAND_ERROR_MAX, "%s", error != NULL ? error : "what serves there is no r53fwd");
+	for (char *at = out; *at != '\0'; at++)
+		*at = *at >= ' ' && *at <= '~' ? *at : '?';
+	json_decref(answer);
+	return refused;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "config/resolv.h"
@@ -30,6 +31,13 @@ bool confine_become(const struct config *c)
 		return true;
 	log_error("cannot start: `user: %s`: %s", name, error == -EPERM ? "only root can become another user" : strerror(-error));
 	return false;
+}
+
+uid_t confine_uid(const struct config *c)
+{
+	struct privilege_user u;
+
+	return c->top.user != NULL && privilege_find(c->top.user, &u) == 0 ? u.uid : geteuid();
 }
 
 bool confine_same_user(const struct config *a, const struct config *b)

@@ -45,7 +45,13 @@ static struct status_world look(struct console *c)
 static void on_line(void *arg, const struct control_line *line, struct control_reply *reply)
 {
 	struct console *c = arg;
-	const struct command_world w = {.status = look(c), .reload = c->world.reload, .drained = c->world.drained, .arg = c->world.arg};
+	const struct command_world w = {
+		.status = look(c),
+		.reload = c->world.reload,
+		.drained = c->world.drained,
+		.takeover = c->world.takeover,
+		.arg = c->world.arg,
+	};
 
 	command_run(&w, line, reply);
 }
@@ -97,16 +103,21 @@ static const char *reason(int error)
 	}
 }
 
-bool console_open(struct console *c, const struct config *config)
+bool console_expect(struct console *c, const struct config *config)
 {
-	int fd = control_open(config->top.control);
-
 	c->path = strdup(config->top.control);
 	if (c->path == NULL) {
 		log_error("out of memory");
 		return false;
 	}
 	loop_timer_set(c->timer, loop_now_us(c->loop) + QPS_EVERY_US);
+	return true;
+}
+
+static bool listen_anew(struct console *c, const struct config *config)
+{
+	int fd = control_open(config->top.control);
+
 	if (fd >= 0)
 		c->control = control_new(c->loop, fd, on_line, c);
 	if (c->control != NULL)
@@ -119,6 +130,30 @@ bool console_open(struct console *c, const struct config *config)
 	else
 		log_error("cannot make the control socket %s: %s", config->top.control, why);
 	return config->control_default;
+}
+
+bool console_open(struct console *c, const struct config *config)
+{
+	return console_expect(c, config) && listen_anew(c, config);
+}
+
+void console_inherit(struct console *c, const struct config *config, int fd)
+{
+	c->control = control_new(c->loop, fd, on_line, c);
+	if (c->control == NULL)
+		(void)listen_anew(c, config);
+}
+
+int console_fd(const struct console *c)
+{
+	return c->control != NULL ? control_fd(c->control) : -1;
+}
+
+void console_leave(struct console *c, bool keep_file)
+{
+	if (c->control != NULL)
+		(keep_file ? control_leave : control_close)(c->control);
+	c->control = NULL;
 }
 
 void console_free(struct console *c)

@@ -323,6 +323,11 @@ void persist_disable(struct persist *p)
 	cancel(p, &deadline, 0);
 }
 
+void persist_enable(struct persist *p)
+{
+	p->disabled = false;
+}
+
 void persist_free(struct persist *p)
 {
 	struct timespec deadline = stop_deadline();

@@ -2,7 +2,6 @@
 #include "server/server.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,26 +9,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "server/bindings.h"
 #include "server/confine.h"
 #include "server/console.h"
 #include "server/herald.h"
+#include "server/news.h"
 #include "server/persist.h"
+#include "server/succession.h"
 #include "server/upkeep.h"
 #include "server/worker.h"
 #include "sys/cpus.h"
 
-enum { WATCH_US = 1000000, NEWS_MOST = 4096, NEWS_POOL_MAX = 256 };
-
-/* What a worker told us. */
-struct news {
-	struct list link;
-	bool doubt;
-	char pool[NEWS_POOL_MAX];
-	struct upstream *upstream; /* a reference; NULL with a doubt */
-	enum health_change change;
-};
+enum { WATCH_US = 1000000 };
 
 struct server {
 	const struct server_options *options;
@@ -41,16 +32,14 @@ struct server {
 	struct listen_limits *limits;
 	struct loop *loop;
 	struct loop_timer *watch_timer;
-	struct loop_wakeup *wakeup;
+	struct news *news;
 	struct loop_signal *signals[3];
 	struct upkeep *upkeep;
 	struct persist *persist;
 	struct console *console;
 	struct herald *herald;
+	struct succession succession;
 	struct random random;
-	pthread_mutex_t news_lock;
-	struct list news;
-	uint32_t news_count;
 	bool resolv_warned;
 };
 
@@ -79,80 +68,14 @@ static void on_turn(void *arg)
 
 /* ---- news from the workers */
 
-static void hear_nothing(struct news *n)
-{
-	if (n->upstream != NULL)
-		upstream_unref(n->upstream);
-	free(n);
-}
-
-static void post_news(struct server *s, struct news *n)
-{
-	pthread_mutex_lock(&s->news_lock);
-	bool room = s->news_count < NEWS_MOST;
-	if (room) {
-		list_append(&s->news, &n->link);
-		s->news_count++;
-	}
-	pthread_mutex_unlock(&s->news_lock);
-	if (!room) {
-		hear_nothing(n);
-		return;
-	}
-	loop_wakeup_send(s->wakeup);
-}
-
-static void tell(struct server *s, const char *pool_name, struct upstream *upstream, enum health_change change)
-{
-	struct news *n = calloc(1, sizeof(*n));
-
-	if (n == NULL) {
-		if (upstream != NULL)
-			upstream_unref(upstream);
-		return;
-	}
-	list_init(&n->link);
-	n->doubt = upstream == NULL;
-	strncat(n->pool, pool_name, sizeof(n->pool) - 1);
-	n->upstream = upstream;
-	n->change = change;
-	post_news(s, n);
-}
-
 static void on_doubt(void *arg, const char *pool_name)
 {
-	tell(arg, pool_name, NULL, HEALTH_SAME);
+	upkeep_doubt(((struct server *)arg)->upkeep, pool_name);
 }
 
 static void on_changed(void *arg, const char *pool_name, struct upstream *upstream, enum health_change change)
 {
-	tell(arg, pool_name, upstream, change);
-}
-
-static void hear(struct server *s, struct news *n)
-{
-	if (n->doubt) {
-		upkeep_doubt(s->upkeep, n->pool);
-	} else {
-		upkeep_changed(s->upkeep, n->pool, n->upstream, n->change);
-		upstream_unref(n->upstream);
-	}
-	free(n);
-}
-
-static void on_news(void *arg)
-{
-	struct server *s = arg;
-
-	for (;;) {
-		pthread_mutex_lock(&s->news_lock);
-		struct list *link = list_take_first(&s->news);
-		s->news_count -= link != NULL;
-		pthread_mutex_unlock(&s->news_lock);
-		if (link == NULL)
-			return;
-		hear(s, CONTAINER_OF(link, struct news, link));
-	}
+	upkeep_changed(((struct server *)arg)->upkeep, pool_name, upstream, change);
 }
 
 /* ---- configuration */
@@ -279,16 +202,6 @@ static void reload(void *arg, struct command_reload *result)
 		log_info("%s loaded: %zu zones, %zu endpoints", path, c->zone_count, c->endpoint_count - 1);
 }
 
-static bool same_servers(const struct resolv *a, const struct resolv *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++)
-		if (!addr_equal(&a->servers[i], &b->servers[i]))
-			return false;
-	return true;
-}
-
 static uint64_t sum(const struct server *s, enum metric which)
 {
 	uint64_t n = 0;
@@ -306,7 +219,7 @@ static void watch_resolv(struct server *s)
 	if (!s->snapshot->config->local_from_resolv)
 		return;
 	read_resolv(s->snapshot->config, &r);
-	if (same_servers(&r, &s->snapshot->resolv)) {
+	if (resolv_same_servers(&r, &s->snapshot->resolv)) {
 		s->resolv_warned = false;
 		return;
 	}
@@ -346,6 +259,11 @@ static void on_signal(void *arg, int signal)
 	}
 	log_info("stopping: %s", signal == SIGINT ? "SIGINT" : "SIGTERM");
 	loop_stop(s->loop);
+}
+
+static const char *on_takeover(void *arg, pid_t pid, struct control_reply *reply)
+{
+	return succession_offer(&((struct server *)arg)->succession, pid, reply);
 }
 
 /* ---- start and stop */
@@ -391,18 +309,16 @@ static bool start_loop(struct server *s)
 	static const int signals[] = {SIGHUP, SIGTERM, SIGINT};
 
 	random_init(&s->random);
-	list_init(&s->news);
-	ASSERT(pthread_mutex_init(&s->news_lock, NULL) == 0);
 	s->loop = loop_new();
 	s->limits = listen_limits_new();
 	if (s->loop == NULL || s->limits == NULL)
 		return false;
 	s->watch_timer = loop_timer_new(s->loop, on_watch, s);
-	s->wakeup = loop_wakeup_new(s->loop, on_news, s);
+	s->news = news_new(&(struct news_world){s->loop, on_doubt, on_changed, s});
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if ((s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s)) == NULL)
 			return false;
-	return s->watch_timer != NULL && s->wakeup != NULL;
+	return s->watch_timer != NULL && s->news != NULL;
 }
 
 /* ---- the console's world */
@@ -429,8 +345,17 @@ static bool is_probed(void *arg)
 
 static bool make_console(struct server *s)
 {
-	const struct console_world world = {in_force,  metrics_of, reload, on_drained,
-					    is_probed, s,	   s->worker_count, s->options->zones_path};
+	const struct console_world world = {
+		.snapshot = in_force,
+		.metrics = metrics_of,
+		.reload = reload,
+		.drained = on_drained,
+		.probed = is_probed,
+		.takeover = on_takeover,
+		.arg = s,
+		.workers = s->worker_count,
+		.zones_path = s->options->zones_path,
+	};
 
 	s->console = console_new(s->loop, &world);
 	return s->console != NULL;
@@ -458,7 +383,7 @@ static bool make_herald(struct server *s)
 
 static bool start_workers(struct server *s)
 {
-	const struct worker_news news = {on_doubt, on_changed, s};
+	const struct worker_news news = news_ears(s->news);
 	uint32_t threads = s->worker_count + 1, descriptors = share_descriptors(s->snapshot, threads);
 
 	s->workers = calloc(s->worker_count, sizeof(struct worker *));
@@ -501,7 +426,7 @@ static void serve(struct server *s)
 	loop_run(s->loop);
 	herald_stopping(s->herald);
 	for (uint32_t i = 0; i < s->worker_count; i++)
-		worker_stop(s->workers[i]);
+		succession_stop_worker(&s->succession, s->workers[i]);
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_join(s->workers[i]);
 	persist_stop(s->persist, s->snapshot, loop_clock_us());
@@ -514,6 +439,7 @@ static void give_back(struct server *s)
 		if (s->workers[i] != NULL)
 			worker_free(s->workers[i]);
 	free(s->workers);
+	succession_deinit(&s->succession);
 	if (s->console != NULL)
 		console_free(s->console);
 	if (s->herald != NULL)
@@ -523,22 +449,26 @@ static void give_back(struct server *s)
 	if (s->persist != NULL)
 		persist_free(s->persist);
 	bindings_deinit(&s->bindings);
-	LIST_FOR_EACH(link, &s->news)
-		hear_nothing(CONTAINER_OF(link, struct news, link));
+	if (s->news != NULL)
+		news_free(s->news);
 	for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++)
 		if (s->signals[i] != NULL)
 			loop_signal_close(s->signals[i]);
 	if (s->watch_timer != NULL)
 		loop_timer_close(s->watch_timer);
-	if (s->wakeup != NULL)
-		loop_wakeup_close(s->wakeup);
 	if (s->loop != NULL)
 		loop_free(s->loop);
 	if (s->limits != NULL)
 		listen_limits_free(s->limits);
 	if (s->snapshot != NULL)
 		snapshot_unref(s->snapshot);
-	pthread_mutex_destroy(&s->news_lock);
+}
+
+static bool begin_succession(struct server *s)
+{
+	const struct succession_world world = {s->loop, s->console, s->persist, s->workers, s->worker_count, in_force, s};
+
+	return succession_begin(&s->succession, &world);
 }
 
 /* Says why it cannot. The control socket comes before the walls and the threads: its file's mode is made by the process's mask. What was
@@ -548,7 +478,8 @@ static bool start(struct server *s, bool bound)
 	const struct config *c = s->snapshot != NULL ? s->snapshot->config : NULL;
 	bool made = start_loop(s) && c != NULL && make_console(s) && make_herald(s);
 
-	if (!bound || (made && !console_open(s->console, c)))
+
+	if (!bound || (made && !succession_open_console(&s->succession, s->console, c)))
 		return false;
 	if (made)
 		confine_enter(&s->confine, c, s->options->zones_path);
@@ -556,7 +487,7 @@ static bool start(struct server *s, bool bound)
 		return false;
 	if (made)
 		listen_limits_set(s->limits, c->tcp.idle_us, c->tcp.connections, c->tcp.per_client);
-	if (made && start_workers(s))
+	if (made && start_workers(s) && begin_succession(s))
 		return true;
 	log_error("cannot start: out of memory or threads");
 	return false;
@@ -576,11 +507,13 @@ int server_run(const struct server_options *options)
 	s.worker_count = wanted_workers(c);
 	read_resolv(c, &r);
 	bindings_init(&s.bindings, s.worker_count);
-	bool bound = bindings_prepare(&s.bindings, c) && confine_become(c);
+	succession_init(&s.succession);
+	bool bound = (!options->takeover || succession_ask(&s.succession, c, &s.bindings)) && bindings_prepare(&s.bindings, c) &&
+		     confine_become(c);
 	s.snapshot = snapshot_new(c, &r, NULL);
 	bool started = start(&s, bound);
 	if (started)
 		serve(&s);
 	give_back(&s);
-	return started ? 0 : 1;
+	return started && !s.succession.failed ? 0 : 1;
 }

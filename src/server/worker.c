@@ -2,6 +2,7 @@
 #include "server/worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/bridge.h"
 #include "server/forward.h"
 #include "sys/sandbox.h"
 #include "wire/text.h"
@@ -16,7 +18,7 @@
 /* A stop waits this long for answers that are still out. */
 enum { STOP_PATIENCE_US = 5 * 1000000, POOL_NAME_MAX = 256 };
 
-enum order_kind { ORDER_ADOPT, ORDER_LISTEN, ORDER_UNLISTEN, ORDER_POOL_CLOSED, ORDER_REFRESH, ORDER_STOP };
+enum order_kind { ORDER_ADOPT, ORDER_LISTEN, ORDER_UNLISTEN, ORDER_CLIENT, ORDER_POOL_CLOSED, ORDER_REFRESH, ORDER_STOP };
 
 struct order {
 	struct list link;
@@ -24,7 +26,9 @@ struct order {
 	struct snapshot *snapshot; /* a reference */
 	struct addr addr;
 	enum listen_kind listen_kind;
-	int fd;
+	int fd;         /* a listener's or a client's; of ORDER_STOP: the bridge, or -1 */
+	uint8_t *bytes; /* heap: with a client */
+	size_t len;
 	char pool_name[POOL_NAME_MAX];
 	struct name name;
 	uint16_t type;
@@ -47,9 +51,10 @@ struct worker {
 	struct metrics metrics;
 	struct listen_limits *limits;
 	struct worker_news news;
-	struct list listeners;
+	struct list listeners;     /* changed under the lock below, for those who copy their sockets */
 	uint64_t stop_by_us;       /* 0: not stopping */
 	_Atomic bool asked;        /* by worker_check; the loop takes it back */
+	int bridge;                /* while stopping: where TCP clients go; -1: nowhere */
 	pthread_mutex_t mailbox_lock;
 	struct list mailbox;
 };
@@ -70,14 +75,35 @@ static void on_timer(void *arg)
 	forward_clock(w->forward, loop_now_us(w->loop));
 }
 
+/* To the other instance. Once that fails nobody is there any more, and nobody waits for it again. */
+static bool pass_client(void *arg, int fd, const uint8_t *bytes, size_t len)
+{
+	struct worker *w = arg;
+
+	if (w->bridge < 0)
+		return false;
+	if (bridge_send(w->bridge, BRIDGE_CLIENT, fd, bytes, len))
+		return true;
+	w->bridge = -1;
+	return false;
+}
+
+static void close_listener(struct worker *w, struct open_listener *o)
+{
+	pthread_mutex_lock(&w->mailbox_lock);
+	list_remove(&o->link);
+	pthread_mutex_unlock(&w->mailbox_lock);
+	if (w->bridge >= 0)
+		listener_pass(o->listener, pass_client, w);
+	else
+		listener_close(o->listener);
+	free(o);
+}
+
 static void close_listeners(struct worker *w)
 {
-	LIST_FOR_EACH(link, &w->listeners) {
-		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
-		list_remove(link);
-		listener_close(o->listener);
-		free(o);
-	}
+	LIST_FOR_EACH(link, &w->listeners)
+		close_listener(w, CONTAINER_OF(link, struct open_listener, link));
 }
 
 static void on_turn(void *arg)
@@ -110,7 +136,9 @@ static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
 		free(o);
 		return false;
 	}
+	pthread_mutex_lock(&w->mailbox_lock);
 	list_append(&w->listeners, &o->link);
+	pthread_mutex_unlock(&w->mailbox_lock);
 	return true;
 }
 
@@ -118,12 +146,39 @@ static void remove_listener(struct worker *w, const struct addr *addr)
 {
 	LIST_FOR_EACH(link, &w->listeners) {
 		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
-		if (!addr_equal(listener_addr(o->listener), addr))
-			continue;
-		list_remove(link);
-		listener_close(o->listener);
-		free(o);
+		if (addr_equal(listener_addr(o->listener), addr))
+			close_listener(w, o);
 	}
+}
+
+/* Where a client belongs that has asked at `local`: NULL without a listener for TCP. */
+static struct listener *find_listener(const struct worker *w, const struct addr *local)
+{
+	struct listener *found = NULL;
+
+	LIST_FOR_EACH(link, &w->listeners) {
+		struct listener *l = CONTAINER_OF(link, struct open_listener, link)->listener;
+		if (listener_kind(l) != LISTEN_TCP)
+			continue;
+		if (addr_equal(listener_addr(l), local))
+			return l;
+		found = l;
+	}
+	return found;
+}
+
+static void take_client(struct worker *w, struct order *o)
+{
+	struct addr local = {0};
+	socklen_t len = sizeof(local);
+	bool known = getsockname(o->fd, &local.sa, &len) == 0;
+	struct listener *l = known ? find_listener(w, &local) : NULL;
+
+	if (l != NULL)
+		listener_adopt(l, o->fd, o->bytes, o->len);
+	else
+		close(o->fd);
+	free(o->bytes);
 }
 
 static void obey(struct worker *w, struct order *o)
@@ -141,6 +196,9 @@ static void obey(struct worker *w, struct order *o)
 	case ORDER_UNLISTEN:
 		remove_listener(w, &o->addr);
 		break;
+	case ORDER_CLIENT:
+		take_client(w, o);
+		break;
 	case ORDER_POOL_CLOSED:
 		forward_pool_closed(w->forward, o->pool_name, now_us);
 		break;
@@ -149,6 +207,7 @@ static void obey(struct worker *w, struct order *o)
 		break;
 	case ORDER_STOP:
 		w->stop_by_us = now_us + STOP_PATIENCE_US;
+		w->bridge = o->fd;
 		close_listeners(w); /* each reads what the kernel holds, and sends what is still to be answered */
 		break;
 	}
@@ -251,6 +310,7 @@ struct worker *worker_new(const struct worker_plan *plan, struct snapshot *s, co
 	w->limits = plan->limits;
 	w->env.socket_limit = plan->sockets;
 	w->news = *news;
+	w->bridge = -1;
 	list_init(&w->listeners);
 	list_init(&w->mailbox);
 	ASSERT(pthread_mutex_init(&w->mailbox_lock, NULL) == 0);
@@ -300,18 +360,19 @@ int worker_start(struct worker *w)
 }
 
 /* Without memory the order is lost and said so by the caller's log; nothing else hangs on it. */
-static void post(struct worker *w, const struct order *order)
+static bool post(struct worker *w, const struct order *order)
 {
 	struct order *o = malloc(sizeof(*o));
 
 	if (o == NULL)
-		return;
+		return false;
 	*o = *order;
 	list_init(&o->link);
 	pthread_mutex_lock(&w->mailbox_lock);
 	list_append(&w->mailbox, &o->link);
 	pthread_mutex_unlock(&w->mailbox_lock);
 	loop_wakeup_send(w->wakeup);
+	return true;
 }
 
 void worker_adopt(struct worker *w, struct snapshot *s)
@@ -344,7 +405,51 @@ void worker_refresh(struct worker *w, const struct name *name, uint16_t type)
 
 void worker_stop(struct worker *w)
 {
-	post(w, &(struct order){.kind = ORDER_STOP});
+	post(w, &(struct order){.kind = ORDER_STOP, .fd = -1});
+}
+
+void worker_hand_over(struct worker *w, int bridge)
+{
+	post(w, &(struct order){.kind = ORDER_STOP, .fd = bridge});
+}
+
+void worker_take_client(struct worker *w, int fd, const uint8_t *bytes, size_t len)
+{
+	struct order o = {.kind = ORDER_CLIENT, .fd = fd, .bytes = malloc(MAX(len, (size_t)1)), .len = len};
+
+	if (o.bytes != NULL && len > 0)
+		memcpy(o.bytes, bytes, len);
+	if (o.bytes != NULL && post(w, &o))
+		return;
+	free(o.bytes);
+	close(fd);
+}
+
+static bool copy_socket(int fd, int **fds, size_t *count)
+{
+	int *grown = realloc(*fds, (*count + 1) * sizeof(**fds));
+
+	if (grown == NULL)
+		return false;
+	*fds = grown;
+	grown[*count] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return grown[*count] >= 0 && ++*count > 0;
+}
+
+bool worker_copy_sockets(struct worker *w, int **fds, size_t *count)
+{
+	bool ok = true;
+
+	pthread_mutex_lock(&w->mailbox_lock);
+	LIST_FOR_EACH(link, &w->listeners)
+		ok = ok && copy_socket(listener_fd(CONTAINER_OF(link, struct open_listener, link)->listener), fds, count);
+	LIST_FOR_EACH(link, &w->mailbox) {
+		const struct order *o = CONTAINER_OF(link, struct order, link);
+		if (o->kind == ORDER_LISTEN)
+			ok = ok && copy_socket(o->fd, fds, count);
+	}
+	pthread_mutex_unlock(&w->mailbox_lock);
+	return ok;
 }
 
 bool worker_check(struct worker *w)
@@ -375,8 +480,9 @@ void worker_free(struct worker *w)
 		struct order *o = CONTAINER_OF(link, struct order, link);
 		if (o->kind == ORDER_ADOPT)
 			snapshot_unref(o->snapshot);
-		if (o->kind == ORDER_LISTEN)
+		if (o->kind == ORDER_LISTEN || o->kind == ORDER_CLIENT)
 			close(o->fd);
+		free(o->bytes);
 		free(o);
 	}
 	pthread_mutex_destroy(&w->mailbox_lock);

@@ -139,6 +139,24 @@ static void the_environment_can_name_the_file(void **state)
 	unsetenv("R53FWD_RESOLV_CONF");
 }
 
+static void lists_are_the_same_if_their_servers_and_order_are(void **state)
+{
+	struct resolv a = {.path = "a", .count = 2}, b = {.path = "b", .count = 2};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(addr_parse(&a.servers[i], i == 0 ? "10.0.0.1" : "10.0.0.2", 53), 0);
+		b.servers[i] = a.servers[i];
+	}
+	assert_true(resolv_same_servers(&a, &b));
+	b.servers[0] = a.servers[1];
+	b.servers[1] = a.servers[0];
+	assert_false(resolv_same_servers(&a, &b));
+	b = a;
+	b.count = 1;
+	assert_false(resolv_same_servers(&a, &b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -147,6 +165,7 @@ int main(void)
 		cmocka_unit_test(someone_else_on_this_host_is_an_upstream), cmocka_unit_test(a_file_without_servers_is_passed_over),
 		cmocka_unit_test(the_number_of_servers_is_bounded),	    cmocka_unit_test(the_size_of_a_file_is_bounded),
 		cmocka_unit_test(the_environment_can_name_the_file),
+		cmocka_unit_test(lists_are_the_same_if_their_servers_and_order_are),
 	};
 	return cmocka_run_group_tests(tests, make_files, remove_files);
 }

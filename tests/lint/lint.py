@@ -102,6 +102,7 @@ UNTESTED = {
     "src/http/main.c": "the e2e suite runs the whole program",
     "src/net/udp_socket.c": "the UDP transport's tests drive all of it",
     "src/server/server.c": "threads, signals and reload: the e2e suite runs the whole program",
+    "src/server/succession.c": "says what takeover and handover, which have their tests, mean for five other units; the e2e suite runs it",
     "src/server/upkeep.c": "brings four units and a timer together: each has its test, the e2e suite runs them",
     "src/server/worker.c": "threads and messages: the e2e suite runs the whole program",
 }

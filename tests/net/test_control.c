@@ -293,6 +293,27 @@ static void the_file_goes_with_us_unless_it_is_anothers(void **state)
 	close(other);
 }
 
+static void who_leaves_leaves_the_file(void **state)
+{
+	struct stage *s = *state;
+
+	open_control(s);
+	int other = dup(control_fd(s->control)); /* as another process has it */
+	assert_true(control_is_at(other, s->path));
+	assert_false(control_is_at(other, s->folder));
+	control_leave(s->control);
+	assert_int_equal(access(s->path, F_OK), 0);
+	s->control = control_new(s->loop, other, handle, s);
+	assert_non_null(s->control);
+	int client = knock(s);
+	say(client, "x\n");
+	run_until_handled(s, 1);
+	close(client);
+	int strange = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_false(control_is_at(strange, s->path));
+	close(strange);
+}
+
 static void a_loop_that_goes_closes_it(void **state)
 {
 	struct stage *s = *state;
@@ -669,6 +690,7 @@ int main(void)
 		TEST(a_file_that_is_no_socket_is_left_alone),
 		TEST(paths_that_no_address_holds_are_refused),
 		TEST(the_file_goes_with_us_unless_it_is_anothers),
+		TEST(who_leaves_leaves_the_file),
 		TEST(a_loop_that_goes_closes_it),
 		TEST(a_line_in_a_line_out_and_closed),
 		TEST(pieces_make_a_line),

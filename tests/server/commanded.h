@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -31,6 +32,9 @@ struct commanded {
 	bool reload_works;
 	const char *reload_says;
 	unsigned reloads;
+	bool own;             /* who gives the commands: the daemon's own user, else a stranger */
+	const char *refusal;  /* what takeover says; NULL: it is carried out */
+	pid_t successor;
 };
 
 static inline void on_reload(void *arg, struct command_reload *result)
@@ -45,6 +49,15 @@ static inline void on_reload(void *arg, struct command_reload *result)
 static inline void on_drained(void *arg, const struct pool *pool)
 {
 	((struct commanded *)arg)->drained_name = pool->name;
+}
+
+static inline const char *on_takeover(void *arg, pid_t pid, struct control_reply *reply)
+{
+	struct commanded *c = arg;
+
+	c->successor = pid;
+	(void)reply;
+	return c->refusal;
 }
 
 static inline struct status_world look(struct commanded *c)
@@ -70,8 +83,8 @@ static inline struct status_world look(struct commanded *c)
 /* The reply to a line, read. The caller gives it back. */
 static inline json_t *tell_octets(struct commanded *c, const char *text, size_t len)
 {
-	const struct command_world w = {.status = look(c), .reload = on_reload, .drained = on_drained, .arg = c};
-	const struct control_line line = {.text = text, .len = len, .uid = 7, .pid = 8};
+	const struct command_world w = {.status = look(c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover, .arg = c};
+	const struct control_line line = {.text = text, .len = len, .uid = c->own ? geteuid() : 7, .pid = 8};
 	struct control_reply reply = {.text = NULL};
 
 	command_run(&w, &line, &reply);

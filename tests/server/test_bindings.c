@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -109,7 +110,9 @@ static void cancelled_change_leaves_what_was_there(void **state)
 	assert_true(bindings_prepare(&b, &first));
 	/* As if the workers had them: only what is new is given back by a cancel. */
 	int *kept = b.rows[0].fds;
+	size_t count = b.rows[0].count;
 	b.rows[0].fds = NULL;
+	b.rows[0].count = 0;
 	assert_true(bindings_prepare(&b, &more));
 	assert_int_equal(b.count, 2);
 	bindings_cancel(&b);
@@ -117,7 +120,138 @@ static void cancelled_change_leaves_what_was_there(void **state)
 	assert_true(is_bound(&a[0]));
 	assert_false(is_bound(&a[1]));
 	b.rows[0].fds = kept;
+	b.rows[0].count = count;
 	bindings_deinit(&b);
+}
+
+/* Sockets of both kinds as another instance had them, `count` of each. */
+static size_t open_as_another(const struct addr *a, size_t count, int *fds)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		for (enum listen_kind kind = LISTEN_UDP; kind <= LISTEN_TCP; kind++) {
+			fds[n] = listen_open(a, kind, i > 0);
+			assert_true(fds[n] >= 0);
+			if (kind == LISTEN_TCP)
+				assert_int_equal(listen(fds[n], 1), 0);
+			n++;
+		}
+	return n;
+}
+
+static struct addr free_address(void)
+{
+	int fd;
+	struct addr a = reserve(&fd, LISTEN_UDP);
+
+	close(fd);
+	return a;
+}
+
+static size_t count_bound(const struct bindings *b, const struct addr *a)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (addr_equal(&b->rows[i].addr, a))
+			return b->rows[i].count;
+	return 0;
+}
+
+static void inherited_sockets_are_added_to_when_there_are_more_workers(void **state)
+{
+	struct addr a = free_address();
+	struct config c = wanting(&a, 1);
+	struct bindings b;
+	int fds[2];
+
+	(void)state;
+	bindings_init(&b, 3);
+	assert_true(bindings_inherit(&b, fds, open_as_another(&a, 1, fds)));
+	assert_true(bindings_prepare(&b, &c));
+	assert_int_equal(b.count, 1);
+	assert_int_equal(b.rows[0].count, 6);
+	assert_int_equal(b.rows[0].fds[0], fds[0]);
+	bindings_deinit(&b);
+	assert_false(is_bound(&a));
+}
+
+static void inherited_sockets_are_all_kept_when_there_are_fewer_workers(void **state)
+{
+	struct addr a = free_address();
+	struct config c = wanting(&a, 1);
+	struct bindings b;
+	int fds[8];
+
+	(void)state;
+	bindings_init(&b, 1);
+	assert_true(bindings_inherit(&b, fds, open_as_another(&a, 4, fds)));
+	assert_true(bindings_prepare(&b, &c));
+	assert_int_equal(b.rows[0].count, 8);
+	bindings_deinit(&b);
+	assert_false(is_bound(&a));
+}
+
+static void inherited_sockets_that_nobody_wants_are_closed(void **state)
+{
+	struct addr a[] = {free_address(), free_address()};
+	struct config c = wanting(&a[1], 1);
+	struct bindings b;
+	int fds[4];
+
+	(void)state;
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_inherit(&b, fds, open_as_another(&a[0], 2, fds)));
+	assert_true(bindings_prepare(&b, &c));
+	assert_int_equal(count_bound(&b, &a[1]), 2 * WORKERS);
+	/* What is wanted is handed to workers, which there are none of here. */
+	for (size_t i = 0; i < b.count; i++)
+		if (b.rows[i].wanted)
+			b.rows[i].wanted = false;
+	struct worker *none[WORKERS] = {NULL};
+	b.workers = 0;
+	assert_true(bindings_commit(&b, none, false));
+	assert_int_equal(b.count, 0);
+	assert_false(is_bound(&a[0]));
+	bindings_deinit(&b);
+}
+
+static void what_is_no_socket_of_the_internet_is_not_inherited(void **state)
+{
+	struct bindings b;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	bindings_init(&b, 1);
+	assert_false(bindings_inherit(&b, pair, 2));
+	assert_int_equal(b.count, 0);
+	assert_int_equal(close(pair[0]), -1);
+	bindings_deinit(&b);
+}
+
+static void our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one(void **state)
+{
+	struct addr one = free_address(), all = one;
+	struct addr both[] = {all, one};
+	struct bindings b;
+
+	(void)state;
+	assert_int_equal(addr_parse(&both[0], "0.0.0.0", addr_port(&one)), 0);
+	for (int turn = 0; turn < 2; turn++) {
+		struct config first = wanting(&both[turn], 1), then = wanting(&both[1 - turn], 1);
+		bindings_init(&b, WORKERS);
+		assert_true(bindings_prepare(&b, &first));
+		assert_true(bindings_prepare(&b, &then));
+		assert_int_equal(b.count, 2);
+		bindings_deinit(&b);
+	}
+	/* Somebody else's is. */
+	int fd = listen_open(&both[0], LISTEN_UDP, false);
+	struct config c = wanting(&both[1], 1);
+	bindings_init(&b, WORKERS);
+	assert_false(bindings_prepare(&b, &c));
+	bindings_deinit(&b);
+	close(fd);
 }
 
 int main(void)
@@ -126,6 +260,11 @@ int main(void)
 		cmocka_unit_test(every_worker_gets_a_socket_of_each_kind),
 		cmocka_unit_test(port_in_use_by_our_own_kind_is_refused_and_nothing_stays_bound),
 		cmocka_unit_test(cancelled_change_leaves_what_was_there),
+		cmocka_unit_test(inherited_sockets_are_added_to_when_there_are_more_workers),
+		cmocka_unit_test(inherited_sockets_are_all_kept_when_there_are_fewer_workers),
+		cmocka_unit_test(inherited_sockets_that_nobody_wants_are_closed),
+		cmocka_unit_test(what_is_no_socket_of_the_internet_is_not_inherited),
+		cmocka_unit_test(our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

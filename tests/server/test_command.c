@@ -281,6 +281,64 @@ static void every_row_answers(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- takeover ---- */
+
+static void only_the_daemons_own_user_and_root_take_over(void **state)
+{
+	(void)state;
+	expect_error(&c, "{\"command\": \"takeover\"}", "to take over is for root and for the daemon's own user");
+	assert_int_equal(c.successor, 0);
+}
+
+static void takeover_is_refused_with_the_reason(void **state)
+{
+	(void)state;
+	c.own = true;
+	c.refusal = "another instance is about to take over";
+	expect_error(&c, "{\"command\": \"takeover\"}", "another instance is about to take over");
+	expect_error(&c, "{\"command\": \"takeover\", \"now\": true}", "takeover does not know `now`");
+}
+
+static void takeover_is_answered_with_who_we_are(void **state)
+{
+	(void)state;
+	c.own = true;
+	json_t *answer = tell(&c, "{\"command\": \"takeover\"}");
+	assert_null(json_object_get(answer, "error"));
+	assert_int_equal(json_integer_value(json_object_get(answer, "pid")), getpid());
+	assert_int_equal(json_integer_value(json_object_get(answer, "descriptors")), 0);
+	assert_int_equal(c.successor, 8);
+	json_decref(answer);
+}
+
+/* ---- what another one answers ---- */
+
+static void expect_answer(const char *text, bool refused, const char *why)
+{
+	struct control_reply r = {.text = (char *)(uintptr_t)text, .len = strlen(text)};
+	char out[COMMAND_ERROR_MAX];
+
+	assert_int_equal(command_read_error(&r, out), refused);
+	if (refused)
+		assert_string_equal(out, why);
+}
+
+static void error_of_an_answer_is_read_and_made_harmless(void **state)
+{
+	char text[4 * COMMAND_ERROR_MAX], out[COMMAND_ERROR_MAX];
+
+	(void)state;
+	expect_answer("{\"pid\": 7}", false, NULL);
+	expect_answer("{\"error\": \"not now\"}", true, "not now");
+	expect_answer("{\"error\": \"\\u001b[2J\\u00e9\"}", true, "?[2J??");
+	expect_answer("{\"error\": 7}", false, NULL);
+	expect_answer("[\"error\"]", true, "what serves there is no r53fwd");
+	expect_answer("", true, "what serves there is no r53fwd");
+	int len = snprintf(text, sizeof(text), "{\"error\": \"%0*d\"}", 2 * COMMAND_ERROR_MAX, 0);
+	assert_true(command_read_error(&(struct control_reply){.text = text, .len = (size_t)len}, out));
+	assert_int_equal(strlen(out), COMMAND_ERROR_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +359,10 @@ int main(void)
 		TEST(drains_survive_a_reload),
 		TEST(what_is_no_address_is_refused),
 		TEST(every_row_answers),
+		TEST(only_the_daemons_own_user_and_root_take_over),
+		TEST(takeover_is_refused_with_the_reason),
+		TEST(takeover_is_answered_with_who_we_are),
+		TEST(error_of_an_answer_is_read_and_made_harmless),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

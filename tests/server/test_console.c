@@ -60,6 +60,13 @@ static bool is_probed(void *arg)
 	return true;
 }
 
+static const char *takeover(void *arg, pid_t pid, struct control_reply *reply)
+{
+	(void)arg;
+	(void)reply;
+	return pid == getpid() ? "not now" : "who is that?";
+}
+
 static void on_done(void *arg)
 {
 	loop_stop(((struct stage *)arg)->loop);
@@ -84,7 +91,7 @@ static int set_up(void **state)
 	s->snapshot = snapshot_new(c, NULL, NULL);
 	s->loop = loop_new();
 	s->done = loop_wakeup_new(s->loop, on_done, s);
-	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, s, 2, "zones.conf"};
+	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, s, 2, "zones.conf"};
 	s->console = console_new(s->loop, &world);
 	assert_non_null(s->console);
 	*state = s;
@@ -179,6 +186,64 @@ static void the_default_socket_may_be_missing(void **state)
 	control_close(control);
 }
 
+static void takeover_reaches_the_server(void **state)
+{
+	struct stage *s = *state;
+
+	assert_true(console_open(s->console, s->snapshot->config));
+	expect_reply(s, "{\"command\":\"takeover\"}", "{\"error\":\"not now\"}");
+}
+
+/* The socket as another process has it; its own console is gone, and the file is not. */
+static int leave(struct stage *s)
+{
+	assert_true(console_open(s->console, s->snapshot->config));
+	int fd = dup(console_fd(s->console));
+	assert_true(fd >= 0);
+	console_leave(s->console, true);
+	assert_int_equal(console_fd(s->console), -1);
+	assert_int_equal(access(s->path, F_OK), 0);
+	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, s, 2, "zones.conf"};
+	console_free(s->console);
+	assert_int_equal(access(s->path, F_OK), 0);
+	s->console = console_new(s->loop, &world);
+	return fd;
+}
+
+static void socket_that_was_left_is_inherited_with_all_that_waits_there(void **state)
+{
+	struct stage *s = *state;
+	int fd = leave(s);
+
+	assert_true(console_expect(s->console, s->snapshot->config));
+	assert_string_equal(console_path(s->console), s->path);
+	assert_int_equal(console_fd(s->console), -1);
+	console_inherit(s->console, s->snapshot->config, fd);
+	assert_int_equal(console_fd(s->console), fd);
+	expect_reply(s, "{\"command\":\"alive\"}", "{\"alive\":true}");
+}
+
+static void socket_whose_file_is_gone_is_made_anew(void **state)
+{
+	struct stage *s = *state;
+	int fd = leave(s);
+
+	unlink(s->path);
+	assert_true(console_expect(s->console, s->snapshot->config));
+	console_inherit(s->console, s->snapshot->config, fd);
+	expect_reply(s, "{\"command\":\"alive\"}", "{\"alive\":true}");
+}
+
+static void console_may_leave_and_take_its_file_along(void **state)
+{
+	struct stage *s = *state;
+
+	assert_true(console_open(s->console, s->snapshot->config));
+	console_leave(s->console, false);
+	assert_int_equal(access(s->path, F_OK), -1);
+	console_leave(s->console, false); /* twice is no matter */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -188,6 +253,10 @@ int main(void)
 		TEST(reloads_are_counted),
 		TEST(a_socket_that_cannot_be_is_fatal_if_it_was_asked_for),
 		TEST(the_default_socket_may_be_missing),
+		TEST(takeover_reaches_the_server),
+		TEST(socket_that_was_left_is_inherited_with_all_that_waits_there),
+		TEST(socket_whose_file_is_gone_is_made_anew),
+		TEST(console_may_leave_and_take_its_file_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_NET_FAKE_CLOCK_H
-#define TESTS_NET_FAKE_CLOCK_H
+#ifndef TESTS_LIB_FAKE_CLOCK_H
+#define TESTS_LIB_FAKE_CLOCK_H
 /* A loop's clock that can be put forward, and its latest timer fired by hand: the linker puts both in front of the
  * real ones (--wrap=loop_now_us, --wrap=loop_timer_new). */
 
