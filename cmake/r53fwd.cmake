@@ -8,6 +8,7 @@ pkg_search_module(LDNS REQUIRED IMPORTED_TARGET ldns libldns)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
 
 # What every target is compiled with.
 add_library(r53fwd_flags INTERFACE)

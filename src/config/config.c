@@ -11,12 +11,16 @@
 #include "config/endpoints.h"
 #include "config/reader.h"
 #include "config/zones.h"
+#include "wire/text.h"
 
 /* More addresses to listen at than this are a slip; each costs two sockets in every worker. */
 enum { MAX_LISTEN = 64, MAX_NETWORKS = 65535 };
 
 /* What a sockaddr_un holds, without the zero. */
 enum { MAX_CONTROL_PATH = 107 };
+
+/* Of `http` that names none; it is among those that exporters for Prometheus have. */
+enum { HTTP_PORT = 9553 };
 
 static const char *const default_listen[] = {"127.0.0.1:53", "[::1]:53"};
 
@@ -205,6 +209,22 @@ static void check_control(struct reading *r, const struct yaml *root)
 		reader_error(r, key->value, "`control` is longer than the %d octets that a socket's path may have", MAX_CONTROL_PATH);
 }
 
+/* Whatever is read here is given to a program: it is what it should be, or an error with its place. */
+static void check_http(struct reading *r, const struct yaml *root)
+{
+	const struct yaml *http = yaml_tree_find(root, "http"), *host = yaml_tree_find(root, "http-host");
+	const struct config_top *top = &r->config->top;
+	char shown[READER_SHOWN_MAX];
+	struct name name;
+	struct addr a;
+
+	if (http && top->http && addr_parse(&a, top->http, HTTP_PORT) != 0)
+		reader_error(r, http->value, "`http` must be an address (IP, IP:PORT or [IP6]:PORT), not %s; leave it out for none",
+			     reader_shown(http->value, shown));
+	if (host && top->http_host && text_read_name(&name, top->http_host) != 0)
+		reader_error(r, host->value, "`http-host` must be a domain name, not %s", reader_shown(host->value, shown));
+}
+
 static void read_root(struct reading *r, const struct yaml *root)
 {
 	if (!root || root->kind == YAML_NOTHING) {
@@ -214,6 +234,7 @@ static void read_root(struct reading *r, const struct yaml *root)
 	if (!reader_map(r, root, "the file", &top_shape, r->config))
 		return;
 	check_control(r, root);
+	check_http(r, root);
 	if (!yaml_tree_find(root, "zones"))
 		diagnostics_add(r->d, DIAGNOSTIC_ERROR, 0, 0, "`zones` is missing; it may be an empty list: zones: []");
 	/* Wrong zones go nowhere: then an endpoint is not unused. */

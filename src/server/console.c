@@ -176,6 +176,11 @@ const char *console_path(const struct console *c)
 	return c->path;
 }
 
+const char *console_serves_at(const struct console *c)
+{
+	return c->control != NULL ? c->path : NULL;
+}
+
 void console_reloaded(struct console *c, bool loaded)
 {
 	*(loaded ? &c->reloads_ok : &c->reloads_failed) += 1;

@@ -13,6 +13,7 @@
 #include "server/confine.h"
 #include "server/console.h"
 #include "server/herald.h"
+#include "server/keeper.h"
 #include "server/news.h"
 #include "server/persist.h"
 #include "server/succession.h"
@@ -39,6 +40,7 @@ struct server {
 	struct console *console;
 	struct herald *herald;
 	struct succession succession;
+	struct keeper *keeper;
 	struct random random;
 	bool resolv_warned;
 };
@@ -177,6 +179,7 @@ static bool read_again(struct server *s, FILE *said)
 	if (!bindings_commit(&s->bindings, s->workers, true))
 		log_error("out of memory: not every new address is served by every worker");
 	warn_without_local(next);
+	keeper_adopt(s->keeper, c, console_serves_at(s->console));
 	return true;
 }
 
@@ -245,6 +248,7 @@ static void on_watch(void *arg)
 	persist_clock(s->persist, s->snapshot, sum(s, METRIC_UPSTREAM_ANSWERS), loop_now_us(s->loop));
 	watch_resolv(s);
 	herald_look(s->herald);
+	keeper_look(s->keeper);
 }
 
 static void on_signal(void *arg, int signal)
@@ -421,12 +425,15 @@ static void serve(struct server *s)
 	loop_timer_set(s->watch_timer, loop_now_us(s->loop) + WATCH_US);
 	warn_without_local(s->snapshot);
 	bindings_log(&s->bindings);
+	keeper_adopt(s->keeper, s->snapshot->config, console_serves_at(s->console));
 	log_info("r53fwd " R53FWD_VERSION " serves: %zu zones, %u workers", s->snapshot->config->zone_count, s->worker_count);
 	herald_ready(s->herald);
 	loop_run(s->loop);
 	herald_stopping(s->herald);
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		succession_stop_worker(&s->succession, s->workers[i]);
+	keeper_free(s->keeper); /* its port may be wanted by whoever takes over */
+	s->keeper = NULL;
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		worker_join(s->workers[i]);
 	persist_stop(s->persist, s->snapshot, loop_clock_us());
@@ -448,6 +455,7 @@ static void give_back(struct server *s)
 		upkeep_free(s->upkeep);
 	if (s->persist != NULL)
 		persist_free(s->persist);
+	keeper_free(s->keeper);
 	bindings_deinit(&s->bindings);
 	if (s->news != NULL)
 		news_free(s->news);
@@ -501,6 +509,7 @@ int server_run(const struct server_options *options)
 
 	if (c == NULL)
 		return 1;
+	s.keeper = keeper_new();
 	signal(SIGPIPE, SIG_IGN);
 	log_configure(c->log.level, c->log.format);
 	raise_descriptors();

@@ -56,6 +56,7 @@ static const char contract[] =
 	"  stale-after: 1.8s\n"
 	"\n"
 	"tcp: {idle: 10s, connections: 1000, per-client: 100}\n"
+	"http: 127.0.0.1:9553\n"
 	"control: /run/r53fwd/control.sock\n"
 	"log: {level: info, format: text, queries: off}\n";
 
@@ -167,11 +168,20 @@ static void the_cache_is_kept_in_a_file_whose_path_has_a_slash(void **state)
 			 "  persist: ./cache\n  persist-interval: 90s\n");
 }
 
-static void keys_of_later_work_are_not_taken_yet(void **state)
+static void http_is_an_address_and_its_host_a_name(void **state)
 {
+	struct config *c = load_good("zones: []\n");
+
 	(void)state;
-	expect_problems("zones: []\nhttp: 127.0.0.1:9553\n",
-			"z:2:1: unknown key `http` in the file\n");
+	assert_null(c->top.http);
+	assert_null(c->top.http_host);
+	config_free(c);
+	expect_effective("zones: []\nhttp: '[::1]'\nhttp-host: dns.example\n", "http-host: dns.example\n");
+	expect_problems("zones: []\nhttp: localhost\n",
+			"z:2:7: `http` must be an address (IP, IP:PORT or [IP6]:PORT), not `localhost`; leave it out for none\n");
+	expect_problems("zones: []\nhttp: off\nhttp-host: 'a..b'\n",
+			"z:2:7: `http` must be an address (IP, IP:PORT or [IP6]:PORT), not `off`; leave it out for none\n"
+			"z:3:12: `http-host` must be a domain name, not `a..b`\n");
 }
 
 static void control_fits_a_socket_address(void **state)
@@ -357,7 +367,7 @@ int main(void)
 		cmocka_unit_test(allow_from_takes_networks),
 		cmocka_unit_test(ttls_must_leave_room_between_them),
 		cmocka_unit_test(the_cache_is_kept_in_a_file_whose_path_has_a_slash),
-		cmocka_unit_test(keys_of_later_work_are_not_taken_yet),
+		cmocka_unit_test(http_is_an_address_and_its_host_a_name),
 		cmocka_unit_test(control_fits_a_socket_address),
 		cmocka_unit_test(control_is_found_in_a_file_that_is_wrong),
 		cmocka_unit_test(the_environment_fills_in_values),

@@ -22,7 +22,8 @@ function(r53fwd_e2e name)
     LABELS e2e
     TIMEOUT ${E2E_TIMEOUT}
     SKIP_RETURN_CODE 77
-    ENVIRONMENT "R53FWD=$<TARGET_FILE:r53fwd>;R53SIM=$<TARGET_FILE:r53sim>;R53FWD_SOURCE=${CMAKE_SOURCE_DIR}")
+    ENVIRONMENT
+      "R53FWD=$<TARGET_FILE:r53fwd>;R53FWD_HTTP=$<TARGET_FILE:r53fwd-http>;R53SIM=$<TARGET_FILE:r53sim>;R53FWD_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 
 r53fwd_e2e(sim)
@@ -43,3 +44,4 @@ r53fwd_e2e(systemd)
 r53fwd_e2e(sandbox)
 r53fwd_e2e(hostile)
 r53fwd_e2e(clients)
+r53fwd_e2e(http)

@@ -53,7 +53,7 @@ FOREIGN = [
         + ["src/cli/*.c", "src/http/*.c", "tests/*"],
         "jansson",
     ),
-    ("microhttpd.h", ["src/http/*.c"], "libmicrohttpd"),
+    ("microhttpd.h", ["src/http/door.c"], "libmicrohttpd"),
     ("seccomp.h", ["src/sys/sandbox.c"], "libseccomp"),
     ("cmocka.h", ["tests/*"], "cmocka"),
 ]
@@ -110,6 +110,8 @@ UNTESTED = {
 GUESTS = {
     ("tests/lib/chaos.c", "server/forward_private.h"): "asserts what no door shows: how many attempts a question has out",
 }
+# Functions whose parameters a library has chosen.
+CALLED = {("src/http/door.c", "on_visit"): "MHD_AccessHandlerCallback has eight"}
 # A main has no promise to make.
 HEADERLESS = {"src/cli/main.c", "src/sim/main.c", "src/http/main.c"}
 
@@ -405,7 +407,9 @@ def check_measures(h):
         for f in source.functions:
             if f.lines > FUNCTION_LINES:
                 h.breach(path, f.first, "long", "%s has %d lines: %d at most" % (f.name, f.lines, FUNCTION_LINES))
-            if f.parameters > PARAMETERS:
+            if f.parameters > PARAMETERS and (path, f.name) in CALLED:
+                h.excused("CALLED", (path, f.name))
+            elif f.parameters > PARAMETERS:
                 h.breach(path, f.first, "long", "%s takes %d parameters: %d at most" % (f.name, f.parameters, PARAMETERS))
             elif f.parameters > WISHED_PARAMETERS and not path.startswith("tests/"):
                 h.notes.append("%s:%d: %s takes %d parameters" % (path, f.first, f.name, f.parameters))
@@ -519,7 +523,8 @@ def check_documented(h, path, rows):
 
 def check_exceptions(h):
     """An exception for a file that exists and needs none is a lie to the next reader."""
-    for table, keys in (("NOUNS", NOUNS), ("PARTS", PARTS), ("UNTESTED", UNTESTED), ("SYNONYMS_ALLOWED", SYNONYMS_ALLOWED)):
+    tables = {"NOUNS": NOUNS, "PARTS": PARTS, "UNTESTED": UNTESTED, "SYNONYMS_ALLOWED": SYNONYMS_ALLOWED, "CALLED": CALLED}
+    for table, keys in tables.items():
         for key in keys:
             paths = fnmatch.filter(h.sources, key[0] if isinstance(key, tuple) else key)
             if paths and (table, key) not in h.used:

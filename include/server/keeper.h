@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_KEEPER_H
+#define SERVER_KEEPER_H
+/* r53fwd-http at our side, as `http` of zones.conf wants it: started, kept alive, started anew when a reload changes what concerns it,
+ * ended with us. The process that does so is forked off before there are threads and before anything is given up; see sys/child.h. */
+
+#include "config/config.h"
+
+struct keeper;
+
+/* Never NULL: if the process cannot be made, that is said once it would be needed. Before there are threads. */
+NODISCARD struct keeper *keeper_new(void);
+
+/* Sees to it that what runs is what `c` says. `control`: the control socket's path; NULL: there is none, and so nothing to show. */
+void keeper_adopt(struct keeper *k, const struct config *c, const char *control);
+
+/* Says in the log what became of the program, if there is news. Now and then. */
+void keeper_look(struct keeper *k);
+
+/* Ends the program. Waits for it, some seconds at most. NULL is nobody. */
+void keeper_free(struct keeper *k);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* r53fwd-http: metrics and the status page, read from the daemon's control socket. Binds first, then gives up what it does not need, then
+ * serves until SIGTERM or SIGINT. */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "http/door.h"
+#include "net/loop.h"
+
+static const char default_control[] = "/run/r53fwd/control.sock";
+static const char default_listen[] = "127.0.0.1:9553";
+
+/* Visitors, and a few for ourselves. */
+enum { OK = 0, FAILED = 1, USAGE = 2, DEFAULT_PORT = 9553, DESCRIPTORS = DOOR_VISITORS + 64 };
+
+enum { OPTION_CONTROL = 1, OPTION_LISTEN, OPTION_HOST, OPTION_USER, OPTION_VERSION, OPTION_HELP };
+
+static const struct option options[] = {
+	{"control", required_argument, NULL, OPTION_CONTROL}, {"listen", required_argument, NULL, OPTION_LISTEN},
+	{"host", required_argument, NULL, OPTION_HOST},	      {"user", required_argument, NULL, OPTION_USER},
+	{"version", no_argument, NULL, OPTION_VERSION},	      {"help", no_argument, NULL, OPTION_HELP},
+	{NULL, 0, NULL, 0},
+};
+
+struct settings {
+	const char *control, *listen, *user;
+	struct host_names hosts;
+};
+
+static void print_help(void)
+{
+	fputs("Usage: r53fwd-http [--control PATH] [--listen ADDR[:PORT]] [--host NAME]...\n"
+	      "\n"
+	      "Metrics and the status page of a running r53fwd, over HTTP:\n"
+	      "\n",
+	      stdout);
+#define PAGE(unit, path, type, question, help) printf("  %-16s%s\n", path, help);
+#include "tables/pages.def"
+#undef PAGE
+	printf("\n"
+	       "  --control PATH         the daemon's control socket; default %s\n"
+	       "  --listen ADDR[:PORT]   serve there; default %s\n"
+	       "  --host NAME            a name that we are asked by, as well as IP addresses, localhost and this host's own\n"
+	       "                         name; names below it too; may be given several times\n"
+	       "  --user NAME            whom to become when started by root; default nobody\n"
+	       "  --version\n"
+	       "  --help\n"
+	       "\n"
+	       "r53fwd starts it by itself when `http` is set in zones.conf. See r53fwd-http(8).\n",
+	       default_control, default_listen);
+}
+
+static int complain(const char *what, const char *value)
+{
+	fprintf(stderr, "r53fwd-http: %s: %s\nTry `r53fwd-http --help`.\n", what, value);
+	return USAGE;
+}
+
+static int take_host(struct settings *s, const char *name)
+{
+	if (s->hosts.count == HOST_NAMES)
+		return complain("too many --host", name);
+	s->hosts.names[s->hosts.count++] = name;
+	return -1;
+}
+
+/* Negative: go on; else the exit status. */
+static int take_option(struct settings *s, int option)
+{
+	switch (option) {
+	case OPTION_CONTROL:
+		s->control = optarg;
+		return -1;
+	case OPTION_LISTEN:
+		s->listen = optarg;
+		return -1;
+	case OPTION_HOST:
+		return take_host(s, optarg);
+	case OPTION_USER:
+		s->user = optarg;
+		return -1;
+	case OPTION_VERSION:
+		puts("r53fwd-http " R53FWD_VERSION);
+		return OK;
+	case OPTION_HELP:
+		print_help();
+		return OK;
+	default:
+		fputs("Try `r53fwd-http --help`.\n", stderr);
+		return USAGE;
+	}
+}
+
+/* ---- giving up privileges ---- */
+
+/* The control socket's group may talk to the daemon; root's socket has root's group, which is no privilege without root's files. */
+static gid_t group_of(const char *control, gid_t otherwise)
+{
+	struct stat status;
+
+	return stat(control, &status) == 0 ? status.st_gid : otherwise;
+}
+
+static bool become(const struct settings *s)
+{
+	const struct passwd *user = getpwnam(s->user);
+
+	if (user == NULL || user->pw_uid == 0) {
+		log_error("there is no user %s to become", s->user);
+		return false;
+	}
+	gid_t group = group_of(s->control, user->pw_gid);
+	if (setgroups(0, NULL) == 0 && setresgid(group, group, group) == 0 && setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == 0)
+		return true;
+	log_error("cannot become %s: %s", s->user, strerror(errno));
+	return false;
+}
+
+/* The kernel forgets whose death we wanted to hear of when we become somebody else. */
+static bool drop(const struct settings *s)
+{
+	const struct rlimit none = {0, 0}, few = {DESCRIPTORS, DESCRIPTORS};
+	pid_t parent = getppid();
+	int death_signal = 0;
+
+	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
+	if (geteuid() == 0 && !become(s))
+		return false;
+	if (death_signal != 0)
+		(void)prctl(PR_SET_PDEATHSIG, death_signal);
+	/* Limits are for the case that all else fails; a service manager's filter may forbid them. */
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)setrlimit(RLIMIT_NOFILE, &few);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
+		log_error("cannot give up privileges: %s", strerror(errno));
+		return false;
+	}
+	return death_signal == 0 || getppid() == parent;
+}
+
+/* ---- serving ---- */
+
+static int ask(void *arg, const char *line, struct control_reply *reply)
+{
+	return control_ask(arg, line, reply, PAGES_ASK_MS);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void serve(struct door *d, int signals)
+{
+	struct pollfd wait[] = {{.fd = door_fd(d), .events = POLLIN}, {.fd = signals, .events = POLLIN}};
+
+	for (;;) {
+		int most_ms = door_turn(d, loop_clock_us());
+		int ready = poll(wait, ARRAY_SIZE(wait), most_ms);
+		if (ready > 0 && wait[1].revents != 0)
+			return;
+	}
+}
+
+static int open_and_serve(struct settings *s, const struct addr *at)
+{
+	char host[256] = "", where[ADDR_TEXT_MAX];
+	int signals = open_signals(), fd = door_listen(at);
+
+	if (fd < 0 || signals < 0) {
+		log_error("cannot listen at %s: %s", addr_format(at, where), strerror(fd < 0 ? -fd : errno));
+		return FAILED;
+	}
+	(void)gethostname(host, sizeof(host) - 1);
+	s->hosts.own = host;
+	struct pages *pages = drop(s) ? pages_new(ask, (void *)(uintptr_t)s->control, host) : NULL;
+	const struct door_world world = {.pages = pages, .hosts = &s->hosts, .patience_us = DOOR_PATIENCE_US};
+	struct door *d = pages != NULL ? door_new(fd, &world) : NULL;
+	if (d == NULL) {
+		log_error("cannot serve at %s", addr_format(at, where));
+		return FAILED;
+	}
+	log_info("http://%s/ shows the r53fwd at %s", addr_format(at, where), s->control);
+	serve(d, signals);
+	door_close(d);
+	pages_free(pages);
+	close(signals);
+	return OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings s = {.control = default_control, .listen = default_listen, .user = "nobody"};
+	struct addr at;
+
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		int status = take_option(&s, option);
+		if (status >= 0)
+			return status;
+	}
+	if (optind < argc)
+		return complain("too much on the command line", argv[optind]);
+	if (addr_parse(&at, s.listen, DEFAULT_PORT) != 0)
+		return complain("--listen wants IP, IP:PORT or [IP6]:PORT, not", s.listen);
+	log_configure(LOG_INFO, LOG_TEXT);
+	return open_and_serve(&s, &at);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of the keeper: forked → told what to run → runs it → it ends: again, after a while → told otherwise: ends it, runs that → the
+ * other end of the socket pair is closed: ends it, and itself.
+ *
+ * How it can fail: no such program, or one that ends at once: said so each time, ever more rarely. SIGTERM and SIGINT may reach all
+ * processes of a terminal or a service at once: then the program ends by itself, and is not started again. */
+#include "sys/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The first octet of a message to the keeper. */
+enum { RUN = 'r', STOP = 's' };
+
+struct child {
+	int socket;
+	pid_t pid; /* of the keeper */
+};
+
+struct keeper {
+	int socket, signals;
+	char message[CHILD_MESSAGE_BYTES];       /* what it was told last */
+	char *arguments[CHILD_ARGUMENTS + 1];    /* point into it; [0] NULL: nothing is to be run */
+	pid_t pid;                               /* of the program; 0: none runs */
+	uint64_t started_ms, again_at_ms;        /* again_at_ms 0: no start is due */
+	uint64_t delay_ms;
+	bool leaving; /* the whole service is being ended */
+};
+
+/* ---- the keeper's side ---- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * MS_PER_S + (uint64_t)t.tv_nsec / (US_PER_S);
+}
+
+static void say(const struct keeper *k, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* A sentence that finds no room is lost; a later one says as much. */
+static void say(const struct keeper *k, const char *format, ...)
+{
+	char text[CHILD_MESSAGE_BYTES];
+	va_list arguments;
+
+	va_start(arguments, format);
+	int len = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (len > 0)
+		(void)send(k->socket, text, MIN((size_t)len, sizeof(text) - 1), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static bool is_program(const char *folder, size_t len, const char *name, char out[PATH_MAX])
+{
+	int written = snprintf(out, PATH_MAX, "%.*s/%s", (int)len, folder, name);
+
+	return len > 0 && written > 0 && written < PATH_MAX && access(out, X_OK) == 0;
+}
+
+static bool find_program(const char *name, char out[PATH_MAX])
+{
+	char own[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	if (strchr(name, '/') != NULL)
+		return snprintf(out, PATH_MAX, "%s", name) < PATH_MAX && access(out, X_OK) == 0;
+	own[MAX(len, 0)] = '\0';
+	const char *slash = strrchr(own, '/');
+	if (slash != NULL && is_program(own, (size_t)(slash - own), name, out))
+		return true;
+	if (is_program(R53FWD_LIBEXEC, strlen(R53FWD_LIBEXEC), name, out))
+		return true;
+	const char *at = getenv("PATH");
+	for (; at != NULL && *at != '\0'; at += strcspn(at, ":"), at += *at == ':')
+		if (is_program(at, strcspn(at, ":"), name, out))
+			return true;
+	return false;
+}
+
+__attribute__((noreturn)) static void become_program(const struct keeper *k, const char *path, pid_t keeper)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGHUP, SIG_DFL);
+	/* The keeper may have died before the kernel was told to tell. */
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
+		execv(path, k->arguments);
+	_exit(127);
+}
+
+static void put_off(struct keeper *k, const char *what)
+{
+	k->delay_ms = k->delay_ms == 0 ? CHILD_AGAIN_MS : MIN(2 * k->delay_ms, (uint64_t)CHILD_AGAIN_MOST_MS);
+	k->again_at_ms = now_ms() + k->delay_ms;
+	say(k, "%s %s; it is started again in %llu s", k->arguments[0], what, (unsigned long long)k->delay_ms / MS_PER_S);
+}
+
+static void start(struct keeper *k)
+{
+	char path[PATH_MAX];
+	pid_t keeper = getpid();
+
+	k->again_at_ms = 0;
+	if (!find_program(k->arguments[0], path)) {
+		put_off(k, "is not installed");
+		return;
+	}
+	k->pid = fork();
+	if (k->pid == 0)
+		become_program(k, path, keeper);
+	if (k->pid < 0) {
+		k->pid = 0;
+		put_off(k, strerror(errno));
+		return;
+	}
+	k->started_ms = now_ms();
+}
+
+static void wait_for_signal(const struct keeper *k, int most_ms)
+{
+	struct signalfd_siginfo info;
+	struct pollfd wait = {.fd = k->signals, .events = POLLIN};
+
+	if (poll(&wait, 1, most_ms) > 0)
+		(void)!read(k->signals, &info, sizeof(info));
+}
+
+static void end_program(struct keeper *k)
+{
+	uint64_t until_ms = now_ms() + CHILD_GRACE_MS;
+
+	if (k->pid == 0)
+		return;
+	kill(k->pid, SIGTERM);
+	while (waitpid(k->pid, NULL, WNOHANG) == 0) {
+		uint64_t at_ms = now_ms();
+		if (at_ms >= until_ms)
+			kill(k->pid, SIGKILL);
+		wait_for_signal(k, at_ms >= until_ms ? 10 : (int)(until_ms - at_ms));
+	}
+	k->pid = 0;
+}
+
+static void see_end(struct keeper *k)
+{
+	char what[64];
+	int status;
+
+	if (k->pid == 0 || waitpid(k->pid, &status, WNOHANG) != k->pid)
+		return;
+	k->pid = 0;
+	if (k->leaving)
+		return;
+	if (now_ms() - k->started_ms >= CHILD_AGAIN_MOST_MS)
+		k->delay_ms = 0;
+	if (WIFSIGNALED(status))
+		snprintf(what, sizeof(what), "was ended by signal %d", WTERMSIG(status));
+	else
+		snprintf(what, sizeof(what), "ended with status %d", WEXITSTATUS(status));
+	put_off(k, what);
+}
+
+/* RUN, arguments with a zero behind each; or STOP. */
+static void obey(struct keeper *k, size_t len)
+{
+	size_t count = 0;
+
+	end_program(k);
+	k->delay_ms = k->again_at_ms = 0;
+	for (size_t at = 1; k->message[0] == RUN && at < len && count < CHILD_ARGUMENTS; at += strlen(k->message + at) + 1)
+		k->arguments[count++] = k->message + at;
+	k->arguments[count] = NULL;
+	if (count > 0 && !k->leaving)
+		start(k);
+}
+
+static void hear_signal(struct keeper *k)
+{
+	struct signalfd_siginfo info;
+
+	if (read(k->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD) {
+		see_end(k);
+		return;
+	}
+	k->leaving = true;
+	k->again_at_ms = 0;
+	end_program(k);
+}
+
+static int patience_ms(const struct keeper *k)
+{
+	uint64_t at_ms = now_ms();
+
+	if (k->again_at_ms == 0)
+		return -1;
+	return at_ms >= k->again_at_ms ? 0 : (int)(k->again_at_ms - at_ms);
+}
+
+__attribute__((noreturn)) static void keep(struct keeper *k)
+{
+	struct pollfd wait[] = {{.fd = k->socket, .events = POLLIN}, {.fd = k->signals, .events = POLLIN}};
+
+	for (;;) {
+		(void)poll(wait, ARRAY_SIZE(wait), patience_ms(k));
+		if (wait[1].revents != 0)
+			hear_signal(k);
+		if (wait[0].revents != 0) {
+			ssize_t len = recv(k->socket, k->message, sizeof(k->message) - 1, MSG_DONTWAIT);
+			if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR))
+				break;
+			k->message[MAX(len, 0)] = '\0';
+			if (len > 0)
+				obey(k, (size_t)len);
+		}
+		if (k->again_at_ms != 0 && now_ms() >= k->again_at_ms)
+			start(k);
+	}
+	end_program(k);
+	_exit(0);
+}
+
+__attribute__((noreturn)) static void become_keeper(int socket)
+{
+	static struct keeper k;
+	sigset_t set;
+
+	/* Its own end alone, moved to where the rest can be closed behind it: the program gets the standard streams and nothing else. */
+	k.socket = dup2(socket, STDERR_FILENO + 1);
+	(void)close_range(STDERR_FILENO + 2, UINT_MAX, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGHUP, SIG_IGN);
+	(void)prctl(PR_SET_NAME, "r53fwd-keeper");
+	k.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (k.socket < 0 || k.signals < 0 || fcntl(k.socket, F_SETFD, FD_CLOEXEC) != 0)
+		_exit(1);
+	keep(&k);
+}
+
+/* ---- our side ---- */
+
+struct child *child_new(void)
+{
+	struct child *c = calloc(1, sizeof(*c));
+	int pair[2];
+
+	if (c == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+		free(c);
+		return NULL;
+	}
+	c->pid = fork();
+	if (c->pid == 0)
+		become_keeper(pair[1]);
+	close(pair[1]);
+	c->socket = pair[0];
+	if (c->pid > 0)
+		return c;
+	close(pair[0]);
+	free(c);
+	return NULL;
+}
+
+int child_run(struct child *c, const char *const *arguments)
+{
+	char message[CHILD_MESSAGE_BYTES - 1];
+	size_t len = 1, count = 0;
+
+	message[0] = arguments != NULL ? RUN : STOP;
+	for (; arguments != NULL && arguments[count] != NULL; count++) {
+		size_t octets = strlen(arguments[count]) + 1;
+		if (octets > sizeof(message) - len || count == CHILD_ARGUMENTS)
+			return -E2BIG;
+		memcpy(message + len, arguments[count], octets);
+		len += octets;
+	}
+	return send(c->socket, message, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+bool child_hear(struct child *c, char *out, size_t size)
+{
+	ssize_t len = recv(c->socket, out, size - 1, MSG_DONTWAIT);
+
+	out[MAX(len, 0)] = '\0';
+	return len > 0;
+}
+
+void child_free(struct child *c)
+{
+	close(c->socket);
+	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(c);
+}

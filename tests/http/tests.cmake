@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+r53fwd_test(http host)
+foreach(unit prometheus markup spark page_endpoint page pages door)
+  r53fwd_test(http ${unit} LIBRARIES PkgConfig::JANSSON)
+endforeach()
