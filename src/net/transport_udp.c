@@ -446,7 +446,8 @@ static void count_stray(struct port *p)
 {
 	struct transport_env *env = p->transport->base.env;
 	env->mismatched++;
-	if (p->attempts == 0 || ++p->strays < GUESSES + p->forgiven)
+	/* Without attempts there is nothing to guess, but a flood costs time: then the port closes. */
+	if (++p->strays < GUESSES + p->forgiven)
 		return;
 	p->strays = 0;
 	p->forgiven = 0;

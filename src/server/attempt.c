@@ -534,17 +534,6 @@ void attempt_failed(void *arg, struct transport_attempt *via, int error)
 		go_on(f, fl, false, now_us);
 }
 
-/* Asks the same address once more, otherwise; `a` stays open as well, where there is room. */
-static void ask_otherwise(struct forward *f, struct attempt *a, bool stream, uint64_t now_us)
-{
-	struct flight *fl = a->flight;
-
-	a->hinted = true;
-	if (start(f, fl, a->place, stream, false, now_us) && fl->open > FORWARD_OPEN_ATTEMPTS)
-		end(f, a);
-	flight_arm(f, fl, now_us);
-}
-
 /* The answer came in another letter case: asked again in lower case, which a forger would have to guess anew. */
 static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now_us)
 {
@@ -556,7 +545,25 @@ static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now
 	/* Asked in lower case already, more of the same would bring the same. */
 	if (fl->landed || a->hinted || a->via.asked.case_bits == 0 || pool_of(a) != fl->pool)
 		return;
-	ask_otherwise(f, a, false, now_us);
+	a->hinted = true;
+	if (start(f, fl, a->place, false, false, now_us) && fl->open > FORWARD_OPEN_ATTEMPTS)
+		end(f, a);
+	flight_arm(f, fl, now_us);
+}
+
+/* Somebody guesses at the attempt's port: it ends there, before a guess is right, and the address is asked over TCP. */
+static void flee(struct forward *f, struct attempt *a, uint64_t now_us)
+{
+	struct flight *fl = a->flight;
+	bool asked = pool_of(a) == fl->pool && start(f, fl, a->place, true, false, now_us);
+
+	end(f, a);
+	if (!asked) {
+		go_on(f, fl, false, now_us);
+		return;
+	}
+	set_next(fl, fl->last_place, now_us);
+	flight_arm(f, fl, now_us);
 }
 
 void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail)
@@ -571,16 +578,17 @@ void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 		ask_in_lower_case(f, a, now_us);
 		return;
 	}
+	if (hint == TRANSPORT_FORGERY) {
+		if (!fl->landed) /* else nothing more comes of it */
+			flee(f, a, now_us);
+		return;
+	}
 	if (hint == TRANSPORT_ICMP) {
 		upstream_count(a->upstream, f->world.thread, UPSTREAM_UNREACHABLE);
 		tell(f, pool_of(a), a->upstream, health_unreachable(&a->upstream->health, now_us));
 	}
 	if (fl->landed || a->hinted || pool_of(a) != fl->pool)
 		return;
-	if (hint == TRANSPORT_FORGERY) {
-		ask_otherwise(f, a, true, now_us);
-		return;
-	}
 	a->hinted = true;
 	fl->unreachable |= 1u << a->place;
 	if (fl->open < FORWARD_OPEN_ATTEMPTS && !attempt_all_were_asked(fl))

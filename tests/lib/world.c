@@ -15,7 +15,7 @@
 
 enum { MOST_QUERIES = 1 << 20, REPLIES_KEPT = 4096, START_US = 1000000000 };
 
-enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_FAILED };
+enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_GUESSES, EVENT_FAILED };
 
 struct event {
 	struct event *next;
@@ -88,7 +88,7 @@ void world_set(struct world *w, const char *ip, enum world_fault fault)
 {
 	static const char *const names[WORLD_SERVER_FAULTS] = {
 		"well",	  "silent",	"broken",	"unreachable", "slandered",    "closed",
-		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach",
+		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach", "guessed at",
 	};
 
 	note(w, "-- %s is %s", ip, names[fault]);
@@ -210,6 +210,8 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 	check_never(u, &a->asked);
 	if (u->fault == WORLD_FORGED_ICMP && !ft->stream)
 		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ICMP});
+	if (u->fault == WORLD_GUESSED && !ft->stream)
+		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_GUESSES});
 	if (u->fault == WORLD_UNSENDABLE)
 		e.at_us = w->now_us;
 	else if (begins(&a->asked, u->slow_name))
@@ -309,6 +311,10 @@ static void happen(struct world *w, struct event *e)
 
 	if (e->kind == EVENT_ICMP) {
 		events->hint(events->arg, a, TRANSPORT_ICMP, ECONNREFUSED);
+		return;
+	}
+	if (e->kind == EVENT_GUESSES) {
+		events->hint(events->arg, a, TRANSPORT_FORGERY, 0);
 		return;
 	}
 	enum question_echo echo = e->kind == EVENT_ANSWER ? question_echo(&a->asked, e->message, e->len) : ECHO_NO;

@@ -23,6 +23,7 @@ enum world_fault {
 	WORLD_NO_EDNS,     /* FORMERR without OPT to who sends one */
 	WORLD_GARBAGE,     /* answers that do not parse */
 	WORLD_UNSENDABLE,  /* the system knows no way: fails when it is flushed */
+	WORLD_GUESSED,     /* somebody guesses at the ports it is asked from */
 	WORLD_SERVER_FAULTS
 };
 

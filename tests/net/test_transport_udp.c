@@ -236,6 +236,27 @@ static void sixty_four_guesses_are_told_and_cost_the_port(void **state)
 	fixture_free(f);
 }
 
+static void flood_at_a_port_without_attempts_closes_it(void **state)
+{
+	struct fixture *f = start(2);
+	struct transport_attempt a = {0};
+	(void)state;
+	ask(f, &a);
+	run_until_received(f, 1);
+	stub_send_answer(&f->stub, &f->stub.queries[0]);
+	run_until_reported(f, 1);
+	assert_int_equal(f->env.sockets, 1);
+	guess(f, &f->stub.queries[0], 63);
+	run_quietly(f);
+	assert_int_equal(f->env.sockets, 1);
+	guess(f, &f->stub.queries[0], 1);
+	while (f->env.forgeries == 0)
+		run_quietly(f);
+	assert_int_equal(f->env.sockets, 0);
+	assert_int_equal(f->reported, 1);
+	fixture_free(f);
+}
+
 static void batch_that_waits_while_its_port_goes_is_sent_from_it(void **state)
 {
 	struct fixture *f = start(2);
@@ -358,6 +379,7 @@ int main(void)
 		cmocka_unit_test(wrong_letter_case_is_a_hint),
 		cmocka_unit_test(oversized_datagram_is_ignored),
 		cmocka_unit_test(sixty_four_guesses_are_told_and_cost_the_port),
+		cmocka_unit_test(flood_at_a_port_without_attempts_closes_it),
 		cmocka_unit_test(batch_that_waits_while_its_port_goes_is_sent_from_it),
 		cmocka_unit_test(late_answers_are_no_guesses),
 		cmocka_unit_test(cancelled_before_flush_is_never_sent),

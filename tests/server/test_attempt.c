@@ -392,6 +392,47 @@ static void forged_icmp_costs_one_probe(void **state)
 	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
 }
 
+static void attempt_that_is_guessed_at_moves_to_tcp(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set(w, "10.0.1.1", WORLD_GUESSED);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 3000);
+	/* What came over UDP at 1004 found nobody. */
+	expect("[ 1000] -- 10.0.1.1 is guessed at\n"
+	       "[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1001]   attempt 10.0.1.1 over TCP: www.corp.example\n"
+	       "[ 1005] reply 1 NOERROR\n");
+	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
+}
+
+static void attempt_that_is_guessed_at_is_not_left_there_without_tcp(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set(w, "10.0.1.1", WORLD_GUESSED);
+	at("10.0.1.1")->tcp_closed = true;
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 3000);
+	expect("[ 1000] -- 10.0.1.1 is guessed at\n"
+	       "[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1001]   attempt 10.0.1.1 over TCP: www.corp.example\n"
+	       "[ 1005]   attempt 10.0.2.1: www.corp.example\n"
+	       "[ 1009] reply 1 NOERROR\n");
+}
+
+static void guesses_at_every_port_end_in_an_error_not_in_a_forgery(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_GUESSED);
+	at("10.0.1.1")->tcp_closed = at("10.0.2.1")->tcp_closed = at("10.0.3.1")->tcp_closed = true;
+	assert_int_equal(ask_within("www.corp.example", "A", 5000)->rcode, DNS_SERVFAIL);
+}
+
 static void address_that_answers_the_second_try_is_not_blamed_for_the_first(void **state)
 {
 	(void)state;
@@ -576,6 +617,9 @@ int main(void)
 		STORY(three_silent_questions_are_enough),
 		STORY(late_answer_moves_the_rtt_only),
 		STORY(forged_icmp_costs_one_probe),
+		STORY(attempt_that_is_guessed_at_moves_to_tcp),
+		STORY(attempt_that_is_guessed_at_is_not_left_there_without_tcp),
+		STORY(guesses_at_every_port_end_in_an_error_not_in_a_forgery),
 		STORY(address_that_answers_the_second_try_is_not_blamed_for_the_first),
 		STORY(hedge_of_a_fixed_time_waits_that_long),
 		STORY(without_hedges_the_attempts_own_timeout_decides),
