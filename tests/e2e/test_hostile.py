@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients and networks that mean harm, against the real program: what docs/security.md says of them."""
 
-import os
 import socket
 import struct
 import threading
@@ -9,10 +8,11 @@ import time
 
 import dns.flags
 import dns.message
-import dns.rcode
+import dns.rdatatype
+import dns.rrset
 
-from lib import PATIENCE_S, Case, addresses, ask, main, make_query, raw, read_frame, wait_for
-from load import Load, encode
+from lib import LOOPBACK, PATIENCE_S, Address, Case, ask, endpoint_conf, main, read_frame, wait_for, zones_conf
+from load import Loaded, encode, summary, unanswered
 
 WWW = ["10.20.1.1", "10.20.1.2"]
 
@@ -61,6 +61,217 @@ class RateLimit(Case):
         self.assertTrue(response.flags & dns.flags.TC)
         for _ in range(20):
             self.expect(ask(fwd, "www.corp.test", tcp=True, source="127.99.0.1"), ips=WWW)
+
+
+class Flood:
+    """Sends random names below `zone` as fast as one thread can, until it is told to stop; reads no answer."""
+
+    def __init__(self, server, zone):
+        self.server, self.zone, self.sent, self.stopping = server, zone, 0, False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        tail = encode(f"x.{self.zone}", 0)[14:]
+        sockets = [bound("127.99.0.9") for _ in range(4)]
+        while not self.stopping:
+            self.sent += 1
+            label = b"%08x" % (self.sent * 2654435761 % 2**32)
+            header = struct.pack("!6H", self.sent & 0xFFFF, 0x0100, 1, 0, 0, 1)
+            try:
+                sockets[self.sent % 4].sendto(header + b"\x08" + label + tail, (self.server.ip, self.server.port))
+            except OSError:
+                pass
+            if self.sent % 64 == 0:
+                time.sleep(0.002)  # a rate, not a wait: some 20,000 a second
+        for s in sockets:
+            s.close()
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join()
+
+
+class Besieged(Loaded):
+    def served(self, sent):
+        """Nobody was told an error. The kernel may drop some of what nobody reads in time, on a machine that has no time."""
+        self.assertEqual([q for q in sent if q.rcode not in ("NOERROR", None)][:3], [], summary(sent))
+        self.assertLessEqual(len(unanswered(sent)), len(sent) // 20, summary(sent))
+
+
+class RandomNames(Besieged):
+    def flood(self, fwd, zone):
+        flood = Flood(fwd, zone)
+        self.addCleanup(flood.stop)
+        wait_for(lambda: flood.sent > 2000, what="the flood")
+        return flood
+
+    def two_zones(self, rest=""):
+        """corp.test at one endpoint, hasty.test at another."""
+        corp, hasty, world = self.sim(count=2, name="corp"), self.sim(count=2, name="hasty"), self.world()
+        conf = zones_conf(
+            [endpoint_conf(corp), endpoint_conf(hasty, name="tokyo")],
+            ["{name: corp.test, to: seoul}", "{name: hasty.test, to: tokyo}"],
+            world,
+            rest,
+        )
+        return self.forwarder(conf), corp, hasty
+
+    def test_other_zones_are_served_while_one_is_flooded_with_random_names(self):
+        """A random-subdomain attack on a private zone: other zones are served as if nothing happened."""
+        fwd, _, hasty = self.two_zones()
+        hasty.ctl("all", "delay 500ms")  # the attacked endpoint is slow, so that its questions pile up
+        flood = self.flood(fwd, "hasty.test")
+        load = self.load(fwd, lambda i: f"host{i}.wild.corp.test" if i % 2 else "www.example", 100)
+        self.go_on(load, 4)
+        sent = load.finish()
+        self.assertGreater(flood.sent, 5000)
+        self.served(sent)
+
+    def test_popular_names_stay_in_the_cache_through_a_flood(self):
+        """Cache pollution is resisted by eviction."""
+        fwd, corp, _ = self.two_zones(rest="cache: {size: 1MiB, prefetch: off}")
+        names = [f"popular{i}.wild.corp.test" for i in range(50)]
+        for name in names:
+            ask(fwd, name)
+        flood = self.flood(fwd, "hasty.test")
+
+        def evicted():
+            for name in names:
+                ask(fwd, name)
+            return flood.sent > 30000
+
+        wait_for(evicted, patience_s=60, what="a flood of 30,000 names")
+        flood.stop()
+        # Each was asked once; on a machine that takes longer than their TTL of 60 s for this, twice.
+        asked = sum(corp.count(name, "A") for name in names)
+        self.assertLessEqual(asked, 2 * len(names) + 20)
+
+
+class Connections(Besieged):
+    def test_udp_is_served_while_connections_pour_in(self):
+        """Accepting never starves UDP."""
+        fwd, _, _ = self.serve(rest="tcp: {connections: 200, per-client: 100}")
+        ask(fwd, "www.corp.test")
+        stopping, made = threading.Event(), [0]
+
+        def pour(number):
+            held = []
+            while not stopping.is_set():
+                s = socket.socket()
+                s.setblocking(False)
+                s.bind((f"127.99.1.{number + 1}", 0))
+                s.connect_ex((fwd.ip, fwd.port))
+                held.append(s)
+                made[0] += 1
+                if len(held) > 50:
+                    held.pop(0).close()
+            for s in held:
+                s.close()
+
+        threads = [threading.Thread(target=pour, args=(i,), daemon=True) for i in range(3)]
+        for t in threads:
+            t.start()
+        try:
+            load = self.load(fwd, lambda i: "www.corp.test", 100)
+            self.go_on(load, 4)
+            sent = load.finish()
+        finally:
+            stopping.set()
+            for t in threads:
+                t.join()
+        self.assertGreater(made[0], 500)
+        self.served(sent)
+
+    def test_clients_that_hold_connections_do_not_keep_others_out(self):
+        """At the limit the longest idle is closed."""
+        fwd, _, _ = self.serve(rest="tcp: {connections: 20, per-client: 10}")
+        held = []
+        for i in range(4):
+            for _ in range(10):
+                s = socket.create_connection((fwd.ip, fwd.port), source_address=(f"127.99.1.{i + 1}", 0), timeout=PATIENCE_S)
+                s.send(b"\0")  # half a length
+                held.append(s)
+        self.expect(ask(fwd, "www.corp.test", tcp=True, source="127.99.2.1"), ips=WWW)
+        for s in held:
+            s.close()
+
+
+class Guesser:
+    """An upstream whose UDP is an attacker who knows our ports, and whose TCP is honest. The attacker sends wrong ids first, and when
+    it has been left the right one: a forgery."""
+
+    def __init__(self, at):
+        self.at, self.asked, self.over_tcp, self.stopping = at, [], 0, False
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind((at.ip, at.port))
+        self.tcp = socket.socket()
+        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.tcp.bind((at.ip, at.port))
+        self.tcp.listen()
+        for s in (self.udp, self.tcp):
+            s.settimeout(0.1)
+        self.threads = [threading.Thread(target=run, daemon=True) for run in (self.guess, self.answer)]
+        for t in self.threads:
+            t.start()
+
+    @staticmethod
+    def response(query, ip):
+        message = dns.message.make_response(dns.message.from_wire(query))
+        if ip and message.question[0].rdtype == dns.rdatatype.A:
+            message.answer.append(dns.rrset.from_text(message.question[0].name, 60, "IN", "A", ip))
+        return message.to_wire()
+
+    def guess(self):
+        while not self.stopping:
+            try:
+                query, client = self.udp.recvfrom(4096)
+            except (TimeoutError, ConnectionError):
+                continue
+            if b"\x06victim" not in query.lower():
+                self.udp.sendto(self.response(query, "10.0.0.1"), client)  # probes are answered
+                continue
+            self.asked.append(query)
+            forged = self.response(query, "203.0.113.66")
+            right = int.from_bytes(query[:2], "big")
+            for i in range(1, 80):
+                self.udp.sendto(((right + i) & 0xFFFF).to_bytes(2, "big") + forged[2:], client)
+            wait_for(lambda: self.over_tcp or self.stopping, what="the question over TCP")
+            self.udp.sendto(forged, client)
+
+    def answer(self):
+        while not self.stopping:
+            try:
+                connection, _ = self.tcp.accept()
+            except TimeoutError:
+                continue
+            with connection:
+                connection.settimeout(PATIENCE_S)
+                while (query := read_frame(connection)) is not None:
+                    self.over_tcp += 1
+                    time.sleep(0.05)  # the forgery comes first
+                    octets = self.response(query, "10.20.1.1")
+                    connection.sendall(len(octets).to_bytes(2, "big") + octets)
+
+    def stop(self):
+        self.stopping = True
+        for t in self.threads:
+            t.join(PATIENCE_S)
+        self.udp.close()
+        self.tcp.close()
+
+
+class Guesses(Case):
+    def test_guesses_move_the_question_to_tcp(self):
+        """A burst of wrong ids moves the attempt to TCP; the right one comes too late then."""
+        ip = LOOPBACK.ip()
+        guesser = Guesser(Address(ip, LOOPBACK.port(ip), "az1"))
+        self.addCleanup(guesser.stop)
+        conf = f"inbound-endpoints:\n  seoul: {{addresses: ['{guesser.at.ip}:{guesser.at.port}'], hedge: off}}\n"
+        fwd = self.forwarder(conf + "zones:\n  - {name: corp.test, to: seoul, association: off}\nlocal-upstreams: ['127.0.0.1:1']\n")
+        self.expect(ask(fwd, "victim.corp.test"), ips=["10.20.1.1"])
+        self.assertEqual(guesser.over_tcp, 1)
+        self.expect(ask(fwd, "victim.corp.test"), ips=["10.20.1.1"])
 
 
 if __name__ == "__main__":
