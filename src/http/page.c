@@ -301,22 +301,30 @@ static void print_body(const struct page *p, FILE *out)
 	print_footer(p->status, out);
 }
 
-void page_print(const struct page *p, FILE *out)
+static void print_title(const struct page *p, FILE *out)
 {
-	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>",
-	      out);
 	if (p->status != NULL)
 		print_verdict(p->status, out);
 	else
 		fputs("no daemon", out);
 	fputs(" - r53fwd on ", out);
 	markup_text(p->host, out);
+}
+
+/* The title stands in <main> as well: for the script, which takes nothing else of a new page. */
+void page_print(const struct page *p, FILE *out)
+{
+	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>",
+	      out);
+	print_title(p, out);
 	fprintf(out,
 		"</title><link rel=\"icon\" href=\"data:,\"><noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>"
 		"<style nonce=\"%s\">%s</style></head>\n<body>"
-		"<div id=\"lost\" hidden>r53fwd-http does not answer; this is what it said last</div><main id=\"page\">\n",
+		"<div id=\"lost\" hidden>r53fwd-http does not answer; this is what it said last</div><main id=\"page\" data-title=\"",
 		p->nonce, page_css);
+	print_title(p, out);
+	fputs("\">\n", out);
 	print_body(p, out);
 	fprintf(out, "</main><script nonce=\"%s\">%s</script></body></html>\n", p->nonce, page_js);
 }

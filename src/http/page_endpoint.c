@@ -54,7 +54,7 @@ static void print_rtt(const struct frame *f, const json_t *address, FILE *out)
 	fputs("<div class=\"rtt\"><b>", out);
 	if (!may_be_asked(address) && markup_has_number(address, "last_answer_age_seconds")) {
 		markup_time(markup_number_of(address, "last_answer_age_seconds"), out);
-		fputs(" <small>since its last answer</small>", out);
+		fputs(" <small>silent</small>", out);
 	} else if (markup_has_number(address, "rtt_ms"))
 		fprintf(out, "%.1f <small>ms</small>", markup_number_of(address, "rtt_ms"));
 	else
@@ -85,16 +85,14 @@ static void print_counter(const json_t *address, const char *key, const char *la
 
 	if (n == 0)
 		return;
-	fputs(" &middot; ", out);
+	fprintf(out, " &middot; %s ", label);
 	markup_count(n, out);
-	fprintf(out, " %s", label);
 }
 
 static void print_counters(const json_t *address, FILE *out)
 {
-	fputs("<p class=\"small dim counts num\">", out);
+	fputs("<p class=\"small dim counts num\">asked ", out);
 	markup_count(markup_number_of(address, "queries"), out);
-	fputs(" asked", out);
 	print_counter(address, "timeouts", "unanswered", out);
 	print_counter(address, "servfail", "errors", out);
 	print_counter(address, "refused", "refused", out);

@@ -324,6 +324,16 @@ class Refused(Case):
         self.assertEqual(fields["NoNewPrivs"], "1")
         wait_for(lambda: request(web, "/health")[0] == 200, what="an answer to nobody")
 
+    def test_it_holds_no_file_open_and_maps_what_it_needs(self):
+        fwd, _, _ = self.serve()
+        web = self.stage.add(Http(self.stage.folder, fwd.control))
+        self.assertEqual(request(web, "/")[0], 200)
+        open_files = {os.readlink(f"/proc/{web.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{web.pid}/fd")}
+        allowed = re.compile(rf"(socket|anon_inode|pipe):|/dev/null|{re.escape(self.stage.folder)}/http\.(err|out)$")
+        self.assertEqual([], [path for path in open_files if not allowed.match(path)])
+        with open(f"/proc/{fwd.pid}/maps", encoding="ascii") as file:
+            self.assertNotIn("microhttpd", file.read(), "the daemon maps no HTTP library")
+
     def test_crowds_of_silent_and_half_visitors_hold_up_nobody(self):
         fwd, _, _ = self.serve()
         web = self.stage.add(Http(self.stage.folder, fwd.control))
