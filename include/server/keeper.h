@@ -11,11 +11,10 @@ struct keeper;
 /* Never NULL: if the process cannot be made, that is said once it would be needed. Before there are threads. */
 NODISCARD struct keeper *keeper_new(void);
 
-/* Sees to it that what runs is what `c` says. `control`: the control socket's path; NULL: there is none, and so nothing to show. */
-void keeper_adopt(struct keeper *k, const struct config *c, const char *control);
-
-/* Says in the log what became of the program, if there is news. Now and then. */
-void keeper_look(struct keeper *k);
+/* Sees to it that what runs is what `c` says, and says in the log what became of the program, if there is news. At the start, at a reload,
+ * and each second: the control socket may come later, from whoever is taken over from. `control`: its path; NULL: there is none, and so
+ * nothing to show, which is said once it has lasted. */
+void keeper_look(struct keeper *k, const struct config *c, const char *control);
 
 /* Ends the program. Waits for it, some seconds at most. NULL is nobody. */
 void keeper_free(struct keeper *k);

@@ -24,8 +24,8 @@ struct child;
 NODISCARD struct child *child_new(void);
 
 /* Runs `arguments` (lent; ends in NULL) from now on, in the place of what ran before; NULL: nothing. The first one is a program's name: it
- * is looked for beside our own program, in R53FWD_LIBEXEC, in PATH. It gets our standard streams, and SIGTERM should the keeper die.
- * Returns 0, -E2BIG, or -errno when the keeper is gone. */
+ * is looked for beside our own program, in R53FWD_LIBEXEC, in PATH. It gets our standard streams, and SIGTERM should the keeper die; it is
+ * the first to go when memory runs out. Returns 0, -E2BIG, or -errno when the keeper is gone. */
 NODISCARD int child_run(struct child *c, const char *const *arguments);
 
 /* What the keeper has to say, a sentence to `out`; false if nothing. */

@@ -30,4 +30,7 @@ NODISCARD int privilege_become(const struct privilege_user *u);
 /* Gives up every capability but CAP_NET_BIND_SERVICE, those of programs started later too, and the way to new ones (no_new_privs). */
 NODISCARD int privilege_shed(void);
 
+/* The same without that exception: for who has bound all that it will. */
+NODISCARD int privilege_shed_all(void);
+
 #endif

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "http/door.h"
 #include "net/loop.h"
+#include "sys/privilege.h"
 
 static const char default_control[] = "/run/r53fwd/control.sock";
 static const char default_listen[] = "127.0.0.1:9553";
@@ -144,8 +145,11 @@ static bool drop(const struct settings *s)
 	/* Limits are for the case that all else fails; a service manager's filter may forbid them. */
 	(void)setrlimit(RLIMIT_CORE, &none);
 	(void)setrlimit(RLIMIT_NOFILE, &few);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
-		log_error("cannot give up privileges: %s", strerror(errno));
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	int error = privilege_shed_all();
+	/* A service manager's filter may forbid it; then it has seen to it itself. */
+	if (error != 0 && error != -EPERM) {
+		log_error("cannot give up privileges: %s", strerror(-error));
 		return false;
 	}
 	return death_signal == 0 || getppid() == parent;

@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "sys/child.h"
 
-enum { PORT = 9553, ARGUMENTS_MAX = 12 };
+/* Longer than an instance that is taken over from needs to hand the socket over. */
+enum { PORT = 9553, ARGUMENTS_MAX = 12, LOOKS_WITHOUT_SOCKET = 30 };
 
 struct keeper {
 	struct child *child; /* NULL: there is no process */
+	unsigned without; /* looks in a row that found no control socket */
 	char running[CHILD_MESSAGE_BYTES]; /* the arguments of what runs, with a line's end behind each; empty: nothing */
 };
 
@@ -62,25 +64,22 @@ static void list_arguments(const struct config *c, const char *control, const ch
 	out[n] = NULL;
 }
 
+/* What cannot be is said once, and not tried again before something else is wanted: without its process nothing can be. */
 static void run(struct keeper *k, const char *const *arguments, const char *joined)
 {
 	int error = k->child == NULL ? -ECHILD : child_run(k->child, arguments);
 
-	if (error != 0) {
-		log_warn("`http`: r53fwd-http cannot be started: %s", strerror(-error));
-		return;
-	}
 	memcpy(k->running, joined, strlen(joined) + 1);
+	if (error != 0)
+		log_warn("`http`: r53fwd-http cannot be started: the process that would do so is gone (%s)", strerror(-error));
 }
 
-void keeper_adopt(struct keeper *k, const struct config *c, const char *control)
+static void adopt(struct keeper *k, const struct config *c, const char *control)
 {
 	const char *arguments[ARGUMENTS_MAX];
 	char joined[CHILD_MESSAGE_BYTES] = "", listen[ADDR_TEXT_MAX];
 	struct addr at;
 
-	if (c->top.http != NULL && control == NULL)
-		log_warn("`http`: r53fwd-http is not started: there is no control socket that it could ask");
 	bool wanted = c->top.http != NULL && control != NULL && addr_parse(&at, c->top.http, PORT) == 0;
 	if (wanted) {
 		list_arguments(c, control, addr_format(&at, listen), arguments);
@@ -90,10 +89,14 @@ void keeper_adopt(struct keeper *k, const struct config *c, const char *control)
 		run(k, wanted ? arguments : NULL, joined);
 }
 
-void keeper_look(struct keeper *k)
+void keeper_look(struct keeper *k, const struct config *c, const char *control)
 {
 	char said[CHILD_MESSAGE_BYTES];
 
+	k->without = c->top.http != NULL && control == NULL ? k->without + 1 : 0;
+	if (k->without == LOOKS_WITHOUT_SOCKET)
+		log_warn("`http`: r53fwd-http is not started: there is no control socket that it could ask");
+	adopt(k, c, control);
 	while (k->child != NULL && child_hear(k->child, said, sizeof(said)))
 		log_warn("%s", said);
 }

@@ -145,6 +145,11 @@ static void warn_restart(const char *key, FILE *said)
 	fprintf(said, "warning: `%s` takes effect at a restart\n", key);
 }
 
+static void look_after_http(struct server *s)
+{
+	keeper_look(s->keeper, s->snapshot->config, console_serves_at(s->console));
+}
+
 static bool read_again(struct server *s, FILE *said)
 {
 	struct config *c = load(s->options, said);
@@ -179,7 +184,7 @@ static bool read_again(struct server *s, FILE *said)
 	if (!bindings_commit(&s->bindings, s->workers, true))
 		log_error("out of memory: not every new address is served by every worker");
 	warn_without_local(next);
-	keeper_adopt(s->keeper, c, console_serves_at(s->console));
+	look_after_http(s);
 	return true;
 }
 
@@ -248,7 +253,7 @@ static void on_watch(void *arg)
 	persist_clock(s->persist, s->snapshot, sum(s, METRIC_UPSTREAM_ANSWERS), loop_now_us(s->loop));
 	watch_resolv(s);
 	herald_look(s->herald);
-	keeper_look(s->keeper);
+	look_after_http(s);
 }
 
 static void on_signal(void *arg, int signal)
@@ -425,7 +430,7 @@ static void serve(struct server *s)
 	loop_timer_set(s->watch_timer, loop_now_us(s->loop) + WATCH_US);
 	warn_without_local(s->snapshot);
 	bindings_log(&s->bindings);
-	keeper_adopt(s->keeper, s->snapshot->config, console_serves_at(s->console));
+	look_after_http(s);
 	log_info("r53fwd " R53FWD_VERSION " serves: %zu zones, %u workers", s->snapshot->config->zone_count, s->worker_count);
 	herald_ready(s->herald);
 	loop_run(s->loop);

@@ -92,6 +92,16 @@ static bool find_program(const char *name, char out[PATH_MAX])
 	return false;
 }
 
+/* Whoever protects us from running out of memory need not protect it: the daemon goes on without. */
+static void become_expendable(void)
+{
+	static const char score[] = "500";
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!write(fd, score, sizeof(score) - 1);
+}
+
 __attribute__((noreturn)) static void become_program(const struct keeper *k, const char *path, pid_t keeper)
 {
 	sigset_t none;
@@ -99,6 +109,7 @@ __attribute__((noreturn)) static void become_program(const struct keeper *k, con
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGHUP, SIG_DFL);
+	become_expendable();
 	/* The keeper may have died before the kernel was told to tell. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
 		execv(path, k->arguments);

@@ -88,3 +88,10 @@ int privilege_shed(void)
 		return -errno;
 	return set_capabilities(KEPT);
 }
+
+int privilege_shed_all(void)
+{
+	int error = privilege_shed();
+
+	return error != 0 ? error : set_capabilities(0);
+}

@@ -229,6 +229,16 @@ class Kept(Case):
         fwd.command("reload")
         wait_for(lambda: self.health() == 200, what="its start at a reload")
 
+    def test_a_takeover_takes_the_page_along(self):
+        old = self.set_stage()
+        wait_for(lambda: self.health() == 200, what="its start")
+        with open(old.conf, encoding="utf-8") as file:
+            text = file.read().split("\n", 1)[1]  # without `listen:`, which the next one writes itself
+        new = self.forwarder(text, at=lib.Address(old.ip, old.port, None), name="next", options=["--takeover"], ready=False)
+        self.assertEqual(old.wait(), 0, old.text())
+        wait_for(lambda: new.check_alive() or (self.health() == 200 and self.processes(new)), what="the page of the next one")
+        self.assertEqual(json.loads(request(self.at, "/status.json")[2])["config"]["path"], new.conf)
+
     def test_a_port_that_is_taken_is_said_and_tried_again(self):
         with socket.socket() as taken:
             ip = LOOPBACK.ip()

@@ -205,6 +205,12 @@ static void program_inherits_no_descriptor(void **state)
 		assert_true(atoi(at) <= 2 || atoi(at) == 3 || atoi(at) >= 10); /* 3: the folder; from 10: dash keeps its own there */
 }
 
+static void program_is_the_first_to_go_when_memory_runs_out(void **state)
+{
+	run(*state, "cat /proc/self/oom_score_adj; exec sleep 600");
+	expect(*state, "500");
+}
+
 static void too_many_arguments_are_refused(void **state)
 {
 	struct stage *s = *state;
@@ -233,6 +239,7 @@ int main(void)
 		TEST(program_deaf_to_sigterm_is_killed),
 		TEST(program_that_is_not_there_is_said_to_be_missing),
 		TEST(program_inherits_no_descriptor),
+		TEST(program_is_the_first_to_go_when_memory_runs_out),
 		TEST(too_many_arguments_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,21 @@ static int shed(void)
 	return WALLED_ERROR(chown("/tmp", 1, 1));
 }
 
+static int shed_all(void)
+{
+	WALLED_NEED(privilege_shed_all() == 0);
+	WALLED_NEED(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	WALLED_NEED(try_bind(53) != 0);
+	return WALLED_ERROR(chown("/tmp", 1, 1));
+}
+
+static void who_sheds_all_cannot_bind_port_53_either(void **state)
+{
+	(void)state;
+	needs_root();
+	assert_int_equal(walled_run(shed_all), EPERM);
+}
+
 static void root_alone_is_no_power(void **state)
 {
 	(void)state;
@@ -115,6 +130,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_user_is_found_by_name),
 		cmocka_unit_test(another_user_keeps_the_right_to_bind_port_53_and_no_other),
+		cmocka_unit_test(who_sheds_all_cannot_bind_port_53_either),
 		cmocka_unit_test(root_alone_is_no_power),
 		cmocka_unit_test(nobody_else_becomes_another),
 		cmocka_unit_test(a_folder_that_was_not_there_is_the_users),
