@@ -8,7 +8,7 @@
 /* Exit statuses. */
 enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DOWN = 3 };
 
-enum { CLI_MAX_LISTEN = 64 };
+enum { CLI_MAX_LISTEN = 64, CLI_MAX_ENDPOINTS = 16 };
 
 #define CLI_DEFAULT_ZONES "/etc/r53fwd/zones.conf"
 
@@ -25,6 +25,8 @@ struct cli {
 	int log_level;       /* -1: as zones.conf says */
 	const char *control; /* NULL: as zones.conf says */
 	const char *zone;    /* NULL: not given */
+	const char *endpoints[CLI_MAX_ENDPOINTS]; /* --endpoint, in order */
+	size_t endpoint_count;
 	bool json, watch, alive, all, takeover;
 	char **operands;     /* lent: what is left of argv */
 	int operand_count;

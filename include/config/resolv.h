@@ -23,4 +23,7 @@ void resolv_read(struct resolv *r, const char *const *paths, const struct addr *
 /* The same ones in the same order, from whichever file. */
 bool resolv_same_servers(const struct resolv *a, const struct resolv *b);
 
+/* The same from a text that somebody gave us; it may name any address. `path` stays NULL. */
+void resolv_read_text(struct resolv *r, const char *text);
+
 #endif

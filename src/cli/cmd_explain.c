@@ -23,9 +23,9 @@ struct explain {
 	uint16_t type;
 	char why[ASK_WHY_MAX]; /* no daemon was asked */
 	json_t *running;       /* the daemon's answer, or NULL */
-	json_t *file;          /* by the file alone, or NULL */
+	json_t *file;	       /* by the file alone, or NULL */
 	const char *path;      /* of the file, lent: what is compared with the daemon's, or explained alone */
-	bool changed;          /* what the daemon runs is not what the file says now */
+	bool changed;	       /* what the daemon runs is not what the file says now */
 };
 
 /* ---- finding out ---- */
@@ -83,10 +83,10 @@ static int find_out(struct explain *e)
 {
 	char name[TEXT_NAME_MAX], type[TEXT_TYPE_MAX], cell[SCREEN_CELL_MAX];
 
-	e->running = ask_try(e->cli,
-			     json_pack("{s:s, s:s, s:s}", "command", "explain", "name", text_name(&e->name, name), "type",
-				       text_type(e->type, type)),
-			     ASK_MS, e->why);
+	e->running = ask_try(
+		e->cli,
+		json_pack("{s:s, s:s, s:s}", "command", "explain", "name", text_name(&e->name, name), "type", text_type(e->type, type)),
+		ASK_MS, e->why);
 	if (e->running != NULL && *screen_text(e->running, "error") != '\0') {
 		fprintf(stderr, "r53fwd: %s\n", screen_cell(e->running, "error", cell));
 		return CLI_FAILED;
@@ -106,7 +106,7 @@ static void print_to(const json_t *zone)
 	char cell[SCREEN_CELL_MAX];
 	size_t i;
 
-	json_array_foreach(json_object_get(zone, "to"), i, to)
+	json_array_foreach (json_object_get(zone, "to"), i, to)
 		printf("%s%s", i > 0 ? ", then " : "", screen_safe(json_string_value(to), cell));
 }
 
@@ -139,7 +139,7 @@ static void print_route(const json_t *e)
 		screen_state("detached", 0);
 		printf(": its hosted zone seems not to be associated with the endpoint's VPC, what comes back is public data\n");
 	}
-	json_array_foreach(json_object_get(e, "lost"), i, lost)
+	json_array_foreach (json_object_get(e, "lost"), i, lost)
 		print_zone(i == 0 ? "lost" : "", lost, path);
 	if (screen_count(e, "lost_left_out") > 0)
 		printf("       and %lld more\n", screen_count(e, "lost_left_out"));
@@ -162,7 +162,7 @@ static void print_held(const json_t *cache)
 		printf(", from %s", screen_cell(cache, "address", cell));
 	else
 		printf(", %s", json_is_true(json_object_get(cache, "from_disk")) ? "read from the disk at the start"
-									  : "from an address that is gone");
+										 : "from an address that is gone");
 	if (*screen_text(cache, "az") != '\0')
 		printf(" (%s)", screen_cell(cache, "az", cell));
 	printf("%s%s\n", json_is_true(json_object_get(cache, "dnssec_ok")) ? "; for queries with DO" : "",
@@ -226,7 +226,7 @@ static void print_endpoint(const json_t *endpoint, bool live)
 	if (json_array_size(addresses) == 0)
 		return;
 	printf("   #  %-*s  %-*s  %s%s\n", address_column, "ADDRESS", az_column, "AZ", live ? "STATE     RTT ms  " : "", "WHY");
-	json_array_foreach(addresses, i, address)
+	json_array_foreach (addresses, i, address)
 		print_address(address, address_column, az_column, live);
 }
 
@@ -241,7 +241,7 @@ static void print_explanation(const json_t *e)
 	printf("%s\n\n", screen_cell(e, "type", cell));
 	print_route(e);
 	print_cache(e);
-	json_array_foreach(json_object_get(e, "endpoints"), i, endpoint)
+	json_array_foreach (json_object_get(e, "endpoints"), i, endpoint)
 		print_endpoint(endpoint, live);
 	if (*screen_text(e, "if_first_dies") != '\0')
 		printf("\n%s\n", screen_cell(e, "if_first_dies", cell));

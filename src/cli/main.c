@@ -161,6 +161,11 @@ static int take_option(struct cli *c, int option)
 	case OPTION_ZONE:
 		c->zone = optarg;
 		break;
+	case OPTION_ENDPOINT:
+		if (c->endpoint_count == CLI_MAX_ENDPOINTS)
+			return complain("too many --endpoint", optarg);
+		c->endpoints[c->endpoint_count++] = optarg;
+		break;
 	case OPTION_ALL:
 		c->all = true;
 		break;

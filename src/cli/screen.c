@@ -94,7 +94,7 @@ int screen_column(const struct json_t *rows, const char *key, const char *headin
 	const json_t *row;
 	char cell[SCREEN_CELL_MAX];
 
-	json_array_foreach(rows, i, row)
+	json_array_foreach (rows, i, row)
 		widest = MAX(widest, strlen(screen_cell(row, key, cell)));
 	return (int)widest;
 }

@@ -104,6 +104,17 @@ static char *read_text(const char *path)
 	return text;
 }
 
+void resolv_read_text(struct resolv *r, const char *text)
+{
+	char *copy = strdup(text), *rest = copy, *line;
+
+	ASSERT(copy);
+	memset(r, 0, sizeof(*r));
+	while ((line = strsep(&rest, "\n")))
+		read_line(r, line, NULL, 0);
+	free(copy);
+}
+
 void resolv_read(struct resolv *r, const char *const *paths, const struct addr *own, size_t own_count)
 {
 	memset(r, 0, sizeof(*r));

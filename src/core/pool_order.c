@@ -97,7 +97,7 @@ int pool_order(const struct pool *p, uint32_t random, uint64_t now_us, struct po
 	for (int drained = 0; drained < 2; drained++)
 		for (int i = 0; i < p->count; i++)
 			if (!(done >> i & 1) && is_drained(p, i) == drained)
-				steps[count++] = (struct pool_step){
-					.place = i, .tier = pool_tier(p, i), .drained = drained, .above_rate = !drained};
+				steps[count++] =
+					(struct pool_step){.place = i, .tier = pool_tier(p, i), .drained = drained, .above_rate = !drained};
 	return asked;
 }

@@ -22,7 +22,7 @@ struct walk {
 	const struct snapshot *snapshot;
 	size_t zone;
 	const struct snapshot_route *route;
-	struct pool *pool; /* who would be asked; NULL: all are down, or there is none */
+	struct pool *pool;			    /* who would be asked; NULL: all are down, or there is none */
 	struct pool_step steps[POOL_MAX_UPSTREAMS]; /* of `pool` */
 	int asked;
 	enum cache_result known;
@@ -309,8 +309,7 @@ static bool is_held(const struct walk *w)
 static json_t *make_cache(const struct walk *w)
 {
 	static const char *const states[] = {
-		[CACHE_MISS] = "none",	   [CACHE_FRESH] = "fresh", [CACHE_STALE] = "stale",
-		[CACHE_FAILED] = "failed", [CACHE_LARGE] = "fresh",
+		[CACHE_MISS] = "none", [CACHE_FRESH] = "fresh", [CACHE_STALE] = "stale", [CACHE_FAILED] = "failed", [CACHE_LARGE] = "fresh",
 	};
 	const struct cache_hit *hit = &w->hit;
 	char rcode[TEXT_TYPE_MAX];

@@ -28,5 +28,6 @@ endforeach()
 
 r53fwd_fuzz(config LIBRARIES config)
 r53fwd_fuzz(persist LIBRARIES server)
+r53fwd_fuzz(import LIBRARIES cli)
 r53fwd_fuzz(forward LIBRARIES server
   SOURCES ${WORLD} ${CMAKE_CURRENT_LIST_DIR}/../lib/chaos.c)
