@@ -220,6 +220,7 @@ static json_t *make_address(const struct walk *w, const struct pool *p, const st
 {
 	const struct upstream *u = p->places[step->place].upstream;
 	uint32_t rtt_us = rtt_smoothed_us(&u->rtt);
+	bool asked = !step->drained && !atomic_load(&p->down);
 	char why[SENTENCE_MAX];
 	json_t *a = json_object();
 	struct strbuf s;
@@ -233,11 +234,11 @@ static json_t *make_address(const struct walk *w, const struct pool *p, const st
 		strbuf_add(&s, "taken as healthy");
 	if (step->above_rate)
 		strbuf_addf(&s, "; above max-qps (%u) now: passed over", p->max_qps);
-	else if (!step->drained)
+	else if (asked)
 		add_choice(&s, p, step, number == 1);
 	json_object_set_new(a, "address", text(u->text));
 	json_object_set_new(a, "az", text(p->places[step->place].az));
-	json_object_set_new(a, "place", step->drained || step->above_rate ? json_null() : json_integer(number));
+	json_object_set_new(a, "place", asked && !step->above_rate ? json_integer(number) : json_null());
 	json_object_set_new(a, "state", w->question->live ? json_string(status_address(p, step->place)) : json_null());
 	json_object_set_new(a, "rtt_ms", rtt_us == 0 ? json_null() : json_real((double)(rtt_us / 10) / 100));
 	json_object_set_new(a, "why", text(why));

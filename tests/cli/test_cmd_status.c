@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "config/config.h"
 #include "pretend.h"
 
 /* An answer of the daemon, shortened; %s: state of the endpoint, addresses, zones. */
 #define ANSWER(state, addresses, zones)                                                                                                    \
 	"{\"version\":\"0.1.0\",\"uptime_seconds\":90061.5,\"workers\":2,\"qps\":12.5,\"endpoints\":[{\"name\":\"seoul\",\"state\":"       \
-	"\"" state "\",\"policy\":\"spread\",\"addresses\":[" addresses "]}],\"zones\":[" zones "],\"zones_total\":3,"                     \
-	"\"cache\":{\"entries\":10,\"bytes\":3355443,\"size_bytes\":67108864,\"hits\":70,\"misses\":20,\"stale\":10,\"evictions\":4}}"
+	"\"" state "\",\"policy\":\"spread\",\"max_qps\":100,\"outages\":0,\"addresses\":[" addresses "]}],\"zones\":[" zones              \
+	"],\"zones_total\":3,"                                                                                                             \
+	"\"cache\":{\"entries\":10,\"bytes\":3355443,\"size_bytes\":67108864,\"hits\":70,\"misses\":20,\"stale\":10,\"evictions\":4},"     \
+	"\"inbound_queries\":{\"asked\":100,\"sent\":30},\"ready\":true,\"config\":{\"path\":\"relative.conf\",\"loaded_at\":"             \
+	"\"2026-11-25T16:00:00Z\",\"digest\":\"x\",\"reloads\":{\"ok\":2,\"failed\":1}}}"
 
 #define UP_ADDRESS                                                                                                                         \
 	"{\"address\":\"10.10.1.10:53\",\"az\":\"apne2-az1\",\"state\":\"up\",\"rtt_ms\":4.12,\"qps\":12.5,\"queries\":1234,\"timeouts\":" \
 	"5,"                                                                                                                               \
-	"\"cause\":\"old news\",\"cause_age_seconds\":7000}"
+	"\"cause\":\"old news\",\"cause_age_seconds\":7000,\"last_answer_age_seconds\":3.4,\"share\":1.0}"
 #define DOWN_ADDRESS                                                                                                                       \
 	"{\"address\":\"10.10.2.10:53\",\"az\":null,\"state\":\"down\",\"rtt_ms\":null,\"qps\":0.0,\"queries\":9,\"timeouts\":9,"          \
 	"\"cause\":\"a probe went unanswered\",\"cause_age_seconds\":75.2}"
@@ -40,14 +44,17 @@ static void the_table_shows_it_all(void **state)
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
 	assert_string_equal(p->heard, "{\"command\":\"status\"}");
 	assert_string_equal(p->said, "");
-	assert_string_equal(p->printed, "r53fwd 0.1.0, up 1 d 1 h, 2 workers, 12.5 queries/s\n"
-					"cache: 10 entries, 3.2 of 64 MiB, 70.0% hits, 10 stale answers, 4 evictions\n"
-					"\n"
-					"seoul  up  (spread)\n"
-					"  ADDRESS        AZ         STATE     RTT ms      QPS    QUERIES  TIMEOUTS\n"
-					"  10.10.1.10:53  apne2-az1  up           4.1     12.5       1234         5\n"
-					"\n"
-					"zones: 3, all well\n");
+	assert_string_equal(p->printed,
+			    "r53fwd 0.1.0, up 1 d 1 h, 2 workers, 12.5 queries/s\n"
+			    "cache: 10 entries, 3.2 of 64 MiB, 70.0% hits, 10 stale answers, 4 evictions\n"
+			    "inbound endpoints: asked 30 times for 100 queries\n"
+			    "config: relative.conf, read at 2026-11-25T16:00:00Z; 1 of 3 reloads failed\n"
+			    "\n"
+			    "seoul  up  spread, max-qps 100 each; 1 of 1 addresses well\n"
+			    "  ADDRESS        AZ         STATE     RTT ms      QPS  OF MAX  SHARE    QUERIES  TIMEOUTS  LAST ANSWER\n"
+			    "  10.10.1.10:53  apne2-az1  up           4.1     12.5     12%   100%       1234         5  3 s\n"
+			    "\n"
+			    "zones: 3, all well\n");
 }
 
 static void trouble_is_told_with_its_cause(void **state)
@@ -55,14 +62,80 @@ static void trouble_is_told_with_its_cause(void **state)
 	(void)state;
 	p->says = ANSWER("degraded", UP_ADDRESS "," DOWN_ADDRESS, UP_ZONE "," DOWN_ZONE "," DETACHED_ZONE);
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
-	assert_non_null(strstr(p->printed, "seoul  degraded  (spread)\n"));
-	assert_non_null(strstr(p->printed, "  10.10.2.10:53             down           -      0.0          9         9  "
-					   "a probe went unanswered, 1 min 15 s ago\n"));
+	assert_non_null(strstr(p->printed, "seoul  degraded  spread, max-qps 100 each; 1 of 2 addresses well\n"));
+	assert_non_null(
+		strstr(p->printed, "  10.10.2.10:53  -          down           -      0.0      0%     0%          9         9  never"));
+	assert_non_null(strstr(p->printed, "  a probe went unanswered, 1 min 15 s ago\n"));
 	assert_non_null(strstr(p->printed, "\nzones in trouble:\n"
-					   "  down      other.test  -> seoul\n"
-					   "  detached  gone.test  -> seoul\n"));
+					   "  detached  gone.test -> seoul: answers are public data; "));
+	assert_non_null(strstr(p->printed, "\n  down      other.test -> seoul\n"));
 	assert_null(strstr(p->printed, "corp.test"));
 	assert_null(strstr(p->printed, "old news"));
+}
+
+/* An address in this state, with more of its own, and a sentence that its row must end in. */
+static void expect_why(const char *state, const char *more, const char *why)
+{
+	static char says[4096];
+
+	snprintf(says, sizeof(says),
+		 "{\"endpoints\":[{\"name\":\"e\",\"state\":\"up\",\"max_qps\":100,\"outages\":2,\"above_max_qps\":7,\"addresses\":[{"
+		 "\"address\":"
+		 "\"a\",\"state\":\"%s\"%s}]}],\"zones\":[],\"cache\":{}}",
+		 state, more);
+	p->says = says;
+	assert_in_range(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK, CLI_OK);
+	if (strstr(p->printed, why) == NULL)
+		fail_msg("`%s` is not in:\n%s", why, p->printed);
+}
+
+static void each_odd_row_says_why(void **state)
+{
+	(void)state;
+	expect_why("slow", "", "  RTT above twice the best + 20 ms: others are preferred\n");
+	expect_why("drained", "", "  drained by hand; `r53fwd undrain` ends it\n");
+	expect_why("up", ",\"share\":0.25", "  coming back: 25% of its usual share\n");
+	expect_why("up", ",\"share\":1.0,\"qps\":85.0", "     85%   100%");
+	expect_why("up", ",\"share\":1.0,\"qps\":85.0", "  near max-qps\n");
+	expect_why("suspect", ",\"cause\":\"x\"", "  x\n");
+	expect_why("up", "", "; down 2 times since the start; 7 questions above every max-qps\n");
+}
+
+static void what_must_not_be_overlooked_comes_first(void **state)
+{
+	(void)state;
+	p->says =
+		"{\"version\":\"1\",\"ready\":false,\"endpoints\":[{\"name\":\"seoul\",\"state\":\"down\",\"addresses\":[{}]},{\"name\":"
+		"\"none\","
+		"\"state\":\"down\",\"addresses\":[]}],\"zones\":[{\"name\":\"z.test\",\"state\":\"up\",\"to\":[],\"guard_violations\":3}],"
+		"\"cache\":{\"stale_qps\":2.5}}";
+	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_DOWN);
+	assert_non_null(strstr(p->printed, "queries/s\n"
+					   "!! 2.5 stale answers a second are being given\n"
+					   "!! seoul is down: none of its addresses answers\n"
+					   "!! not ready yet: the first probes are under way\n"));
+	assert_non_null(strstr(p->printed, "  up        z.test: 3 answers with addresses that it does not expect\n"));
+}
+
+static void a_file_that_has_changed_is_told(void **state)
+{
+	char path[] = "/tmp/r53fwd-status-XXXXXX", says[512], digest[24];
+	int fd = mkstemp(path);
+	uint64_t now;
+
+	(void)state;
+	assert_int_equal(write(fd, "zones: []\n", 10), 10);
+	close(fd);
+	assert_int_equal(config_read_digest(path, &now), 0);
+	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)now);
+	for (int changed = 0; changed < 2; changed++) {
+		snprintf(says, sizeof(says), "{\"endpoints\":[],\"config\":{\"path\":\"%s\",\"digest\":\"%s\"}}", path,
+			 changed ? "0" : digest);
+		p->says = says;
+		assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
+		assert_int_equal(strstr(p->printed, "; changed since, `r53fwd reload` has it read\n") != NULL, changed);
+	}
+	unlink(path);
 }
 
 static void an_endpoint_that_is_down_ends_in_3(void **state)
@@ -131,15 +204,29 @@ static void long_lists_of_troubled_zones_are_cut(void **state)
 	(void)state;
 	fputs("{\"endpoints\":[],\"zones\":[", out);
 	for (int i = 0; i < 60; i++)
-		fprintf(out, "%s{\"name\":\"z%d.test\",\"to\":[],\"state\":\"down\"}", i > 0 ? "," : "", i);
+		fprintf(out, "%s{\"name\":\"z%d.test\",\"to\":[],\"state\":\"up\",\"association\":\"detached\"}", i > 0 ? "," : "", i);
 	fputs("]}", out);
 	fclose(out);
 	p->says = says;
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
 	assert_non_null(strstr(p->printed, "z49.test"));
 	assert_null(strstr(p->printed, "z50.test"));
-	assert_non_null(strstr(p->printed, "  and more; `r53fwd status --json` has them\n"));
+	assert_non_null(strstr(p->printed, "  and 10 more; `r53fwd status --json` has them\n"));
 	free(says);
+}
+
+static void zones_that_an_outage_takes_along_are_one_line(void **state)
+{
+	(void)state;
+	p->says = "{\"endpoints\":[],\"zones\":[{\"name\":\"a\",\"to\":[\"x\",\"y\"],\"state\":\"down\"},{\"name\":\"b\",\"to\":[\"x\"],"
+		  "\"state\":\"down\"},"
+		  "{\"name\":\"c\",\"to\":[\"x\",\"y\"],\"state\":\"down\"},{\"name\":\"d\",\"to\":[\"x\",\"y\"],\"state\":\"degraded\"},"
+		  "{\"name\":\"e\",\"to\":[\"x\",\"y\"],\"state\":\"down\"}]}";
+	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
+	assert_non_null(strstr(p->printed, "\nzones in trouble:\n"
+					   "  down      a and 2 more -> x, y\n"
+					   "  down      b -> x\n"
+					   "  degraded  d -> x, y\n"));
 }
 
 static void alive_is_about_the_daemon_alone(void **state)
@@ -170,11 +257,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_table_shows_it_all),
 		TEST(trouble_is_told_with_its_cause),
+		TEST(each_odd_row_says_why),
+		TEST(what_must_not_be_overlooked_comes_first),
+		TEST(a_file_that_has_changed_is_told),
 		TEST(an_endpoint_that_is_down_ends_in_3),
 		TEST(json_is_one_line_as_it_came),
 		TEST(nothing_commands_the_terminal),
 		TEST(answers_of_another_shape_do_no_harm),
 		TEST(long_lists_of_troubled_zones_are_cut),
+		TEST(zones_that_an_outage_takes_along_are_one_line),
 		TEST(alive_is_about_the_daemon_alone),
 		TEST(none_runs_is_1),
 	};

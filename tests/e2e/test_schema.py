@@ -60,6 +60,9 @@ local-upstreams: [192.168.0.2, {ip: 192.168.0.3, port: 5300}]
 cache: {size: 64MiB, min-ttl: 0s, max-ttl: 1d, negative-max-ttl: 60s, prefetch: off, serve-stale: 1.5d, stale-after: 1.8s,
   persist: /tmp/cache, persist-interval: 15m}
 tcp: {idle: 10s, connections: 1000, per-client: 100}
+rate-limit: {qps: 100, slip: off}
+http: 127.0.0.1:9553
+http-host: status.example.com
 log: {level: debug, format: json, queries: errors}
 """
 
@@ -122,7 +125,7 @@ def with_option(section, key, value):
         "endpoint": "zones: []\ninbound-endpoints:\n  e:\n    addresses: [{ip: 192.0.2.1, az: x}, 192.0.2.2]\n    %s: %s\n",
         "probe": "zones: []\ninbound-endpoints:\n  e:\n    addresses: [192.0.2.1, 192.0.2.2]\n    probe: {%s: %s}\n",
     }
-    return frames.get(section, f"zones: []\n{section}: {{%s: %s}}\n") % (key, value)
+    return frames.get(section, f"zones: []\n{section.replace('_', '-')}: {{%s: %s}}\n") % (key, value)
 
 
 class Schema(unittest.TestCase):
