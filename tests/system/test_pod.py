@@ -282,6 +282,19 @@ class Containers(Shared, unittest.TestCase):
             strange = [f for f in files if not re.match(r"bin/r53fwd(-http)?$|lib(64)?/(ld-linux|lib)[^/]*\.so[.\d]*$|share/", f)]
             self.assertEqual(strange, [])
 
+    def test_image_with_http_shows_metrics(self):
+        text = "{zones: [], http: '127.0.0.1:9553', local-upstreams: [127.0.0.9]}"
+        name = f"{self.pod}-http"
+        words = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--env", f"R53FWD_ZONES_INLINE={text}"]
+        self.addCleanup(self.podman, "rm", "--force", "--volumes", name, check=False)
+        self.podman("run", "--detach", "--name", name, *words, "localhost/r53fwd-http")
+        pid = self.podman("inspect", "--format", "{{.State.Pid}}", name).strip()
+        get = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9553/metrics', timeout=5).read().decode())"
+        # There is no client in the image: ours asks in the container's network.
+        ask = ["nsenter", "--net", "--target", pid, "--", sys.executable, "-c", get]
+        answer = lambda: subprocess.run(ask, capture_output=True, text=True, timeout=POD_S, check=False).stdout  # noqa: E731
+        self.assertIn("r53fwd_queries_total", wait_for(answer, POD_S, f"metrics; {self.podman('logs', name, check=False)}"))
+
     def test_image_runs_from_the_environment_alone(self):
         """A read-only root, no capability, no file: the zones come by R53FWD_ZONES_INLINE, a variable in them by itself."""
         text = "{zones: [{name: corp.example.internal, to: seoul}], inbound-endpoints: {seoul: {addresses: ['${ENI}']}}, "
