@@ -6,7 +6,8 @@
  * loop of one name, so a question that nobody else asks goes out now and then per endpoint: <16 hex
  * digits>.r53fwd-loop.<apex of a zone>. Whoever delivers it to our door is the way back.
  *
- *   main thread   a nonce per pool, after the start and every 5 minutes (30 s while there is a loop): loopcheck_clock
+ *   main thread   a nonce per pool, after the start, when an endpoint goes down, and every 5 minutes (30 s while it is down or there is
+ *                 a loop: in a loop nobody answers): loopcheck_clock
  *   workers       a query with the pool's nonce: loopcheck_meet. From then on questions of that pool's zones from the same client
  *                 are refused, until LOOPCHECK_HOLD_US after the last nonce that came back.
  *

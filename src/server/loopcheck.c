@@ -16,6 +16,7 @@ struct asked {
 	struct transport *transport;
 	struct name name;
 	uint64_t due_us, sent_us;
+	bool was_down;
 	size_t zone; /* where the next apex is looked for */
 };
 
@@ -86,9 +87,9 @@ static void ask(struct loopcheck *l, struct asked *a, uint64_t now_us)
 	struct pool_wish wish = {.random = random_u32(l->world.random), .now_us = now_us};
 	struct name apex;
 
-	bool looping = loopcheck_is_looping(a->pool, now_us);
-	a->due_us = now_us + (looping ? LOOPCHECK_AGAIN_US : LOOPCHECK_EVERY_US);
-	if (a->pool->count == 0 || atomic_load(&a->pool->down) || !next_apex(l, a, &apex))
+	bool soon = a->was_down || loopcheck_is_looping(a->pool, now_us);
+	a->due_us = now_us + (soon ? LOOPCHECK_AGAIN_US : LOOPCHECK_EVERY_US);
+	if (a->pool->count == 0 || !next_apex(l, a, &apex))
 		return;
 	int place = pool_pick(a->pool, &wish);
 	if (place < 0)
@@ -151,6 +152,11 @@ void loopcheck_clock(struct loopcheck *l, uint64_t now_us)
 		struct asked *a = &l->asked[i];
 		if (a->transport != NULL && now_us >= a->sent_us + LOOPCHECK_PATIENCE_US)
 			stop_asking(a);
+		/* In a loop probes wait for themselves, too: that nobody answers may be all there is to see of it. */
+		bool down = atomic_load(&a->pool->down);
+		if (down && !a->was_down)
+			a->due_us = MIN(a->due_us, now_us);
+		a->was_down = down;
 		/* Found since it was last asked: ask again soon, to see it go. */
 		if (loopcheck_is_looping(a->pool, now_us))
 			a->due_us = MIN(a->due_us, now_us + LOOPCHECK_AGAIN_US);
@@ -250,7 +256,8 @@ enum loopcheck_verdict loopcheck_meet(const struct snapshot_route *route, const 
 		if (nonce != 0 && nonce == atomic_load(&p->loop.nonce)) {
 			atomic_store(&p->loop.client[0], ip[0]);
 			atomic_store(&p->loop.client[1], ip[1]);
-			atomic_store(&p->loop.until_us, now_us + LOOPCHECK_HOLD_US);
+			/* Of several workers that meet it at once, one has found it. */
+			known = now_us < atomic_exchange(&p->loop.until_us, now_us + LOOPCHECK_HOLD_US);
 			return known ? LOOPCHECK_REFUSE : LOOPCHECK_FOUND;
 		}
 		/* On loopback everybody has one address: there, health alone leaves the upstream that loops. */

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import time
+import unittest
 
 import dns.flags
 import dns.message
@@ -19,6 +20,7 @@ from lib import (
     CORP,
     Address,
     Nsd,
+    Unbound,
     addresses,
     ask,
     ede,
@@ -255,6 +257,60 @@ class WholePath(Path):
         sent = load.finish()
         self.assertEqual(unanswered(sent), [], summary(sent))
         self.assertLess(slowest(sent), HARD_BOUND_S + AT_ONCE_S, summary(sent))
+
+
+@unittest.skipUnless(shutil.which("unbound", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"), "skipped: unbound is not installed")
+class Loop(Path):
+    """A rule in the VPC sends a zone back on premises: what we ask of the endpoint there comes back to us from it."""
+
+    LOOPED = ("looped.internal", "second.internal")
+
+    def start_unbound(self, name, looped):
+        """In az3: sends the zones back to us, or knows them itself."""
+        own = "".join(f"  local-zone: {zone} redirect\n  local-data: '{zone} A 10.20.1.7'\n" for zone in self.LOOPED)
+        back = "".join(f"forward-zone:\n  name: {zone}\n  forward-addr: 10.9.0.2\n" for zone in self.LOOPED)
+        lines = "  num-threads: 1\n  log-queries: yes\n" + ("" if looped else own)
+        at = Address(self.ips[2], 5300, "az3")
+        with self.network.azs[2].inside():
+            return self.stage.add(Unbound(self.stage.folder, rest=back if looped else "", at=at, server_lines=lines, name=name))
+
+    def start(self, looped):
+        """We serve 10.9.0.2; tokyo is the Unbound in az3."""
+        self.unbound = self.start_unbound("unbound1", looped)
+        self.begin()
+        self.stage.programs.remove(self.fwd)
+        self.assertEqual(self.fwd.stop(), 0)
+        tokyo = f"  tokyo: {{addresses: [{{ip: {self.unbound.ip}, port: {self.unbound.port}, az: az3}}]}}\n"
+        zones = [ROUTE] + [f"{{name: {zone}, to: tokyo}}" for zone in self.LOOPED]
+        self.fwd = self.forwarder(zones_conf([endpoint_conf(self), tokyo], zones), name="looping", at=Address("10.9.0.2", 53, None))
+
+    def check_found(self):
+        self.fwd_says(self.fwd, "a loop: what is asked of tokyo comes back from 10.20.3.10")
+        # Whoever brings it back is refused, and told why; it is counted.
+        with self.network.azs[2].inside(), self.within(AT_ONCE_S):
+            response = self.expect(ask(self.fwd, "www.looped.internal"), "REFUSED")
+        self.assertIn("a loop", dict(ede(response))[0])
+        self.assertGreater(self.fwd.status(expect=None)["metrics"]["r53fwd_loops_total"], 0)
+        # Nobody else is: they hear of what the endpoint does, and of other zones as ever.
+        with self.within(HARD_BOUND_S + AT_ONCE_S):
+            self.assertNotEqual(raw(self.fwd, make_query("www.looped.internal").to_wire(), timeout=HARD_BOUND_S + AT_ONCE_S), None)
+        self.expect(ask(self.fwd, "www.corp.test"), ips=WWW)
+        self.assertEqual(self.fwd.text().count("a loop:"), 1)
+
+    def test_loop_that_is_there_from_the_start_is_named_once(self):
+        self.start(looped=True)
+        self.check_found()
+
+    def test_loop_that_begins_while_we_serve_is_named_though_the_endpoint_looks_dead(self):
+        """Probes run in the same circle: by the time that somebody looks for a loop, no address answers any more."""
+        self.start(looped=False)
+        self.expect(ask(self.fwd, "well.looped.internal"), ips=["10.20.1.7"])
+        wait_for(lambda: "r53fwd-loop" in self.unbound.text(), what="the first look for a loop")
+        self.stage.programs.remove(self.unbound)
+        self.unbound.stop()
+        self.unbound = self.start_unbound("unbound2", True)
+        raw(self.fwd, make_query("new.looped.internal").to_wire(), timeout=HARD_BOUND_S + AT_ONCE_S)
+        self.check_found()
 
 
 class Mtu(Path):

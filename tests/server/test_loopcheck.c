@@ -205,6 +205,27 @@ static void clients_on_loopback_are_not_refused_for_one_of_them(void **state)
 	assert_int_equal(loopcheck_meet(r, &www, &from, b->now_us), LOOPCHECK_PASS);
 }
 
+static void endpoint_that_goes_down_is_asked_at_once_and_while_it_is_down(void **state)
+{
+	struct bed *b = *state;
+	struct addr from = client("10.9.9.9");
+	struct pool *seoul = world_pool(b->world, "seoul");
+
+	run_until(b, LOOPCHECK_FIRST_US);
+	unsigned before = sends;
+	run_until(b, 10 * (uint64_t)US_PER_S);
+	assert_int_equal(sends, before);
+	/* Nobody answers: because the questions wait for themselves, perhaps. */
+	assert_true(pool_close(seoul));
+	loopcheck_clock(b->loops, b->now_us); /* with the probes of an endpoint that is down, twice a second */
+	assert_int_equal(sends, before + 1);
+	run_until(b, 12 * (uint64_t)US_PER_S + LOOPCHECK_AGAIN_US);
+	assert_int_equal(sends, before + 2);
+	const struct snapshot_route *r = route_of(b, &sent);
+	assert_ptr_equal(r->pools[0], seoul);
+	assert_int_equal(loopcheck_meet(r, &sent, &from, b->now_us), LOOPCHECK_FOUND);
+}
+
 static void an_idle_hour_costs_one_question_in_five_minutes_per_endpoint(void **state)
 {
 	struct bed *b = *state;
@@ -222,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_loop_that_ends_is_forgotten, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_guessed_nonce_is_no_loop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(clients_on_loopback_are_not_refused_for_one_of_them, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(endpoint_that_goes_down_is_asked_at_once_and_while_it_is_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_idle_hour_costs_one_question_in_five_minutes_per_endpoint, set_up, tear_down),
 	};
 
