@@ -71,6 +71,11 @@ void listener_adopt(struct listener *l, int fd, const uint8_t *bytes, size_t len
 
 int listener_fd(const struct listener *l); /* lent */
 
+/* `gone` is called when a listener that was closed owes nothing any more, over TCP the octets that its clients have not taken yet included,
+ * and is about to free itself; when the loop goes as well. */
+typedef void listen_gone_fn(void *arg);
+void listener_set_gone(struct listener *l, listen_gone_fn *gone, void *arg);
+
 /* Room for the reply, at least 1232 bytes over UDP and 65535 over TCP: write there, then send. The memory is valid until then;
  * at most one room is open per listener at a time. */
 uint8_t *listener_room(const struct reply_to *to, size_t *room);

@@ -33,6 +33,8 @@ struct listener {
 	bool handing_up; /* inside fn */
 	listen_pass_fn *pass; /* while closing: who takes clients over; NULL: nobody */
 	void *pass_arg;
+	listen_gone_fn *gone;
+	void *gone_arg;
 	bool closing;    /* the owner has forgotten us: replies leave as they come */
 	struct addr addr;
 	struct listener_counts counts;

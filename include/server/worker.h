@@ -4,7 +4,7 @@
 /* One thread, its loop, and all it owns: listeners, flights, upstream sockets. Talks to the main thread by messages only.
  *
  * The life of a worker: worker_new → worker_listen for each socket → worker_start → messages → worker_stop: its listeners
- * are read empty and closed, what is unanswered is waited for (5 s at most), the thread ends → worker_free.
+ * are read empty and closed, what is unanswered or not taken yet is waited for (5 s at most), the thread ends → worker_free.
  * worker_hand_over instead: the same, but TCP clients go to the instance that takes over as soon as they are owed nothing.
  * How it can fail: at worker_new and worker_start, without memory or threads. */
 

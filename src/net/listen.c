@@ -245,6 +245,8 @@ void listen_release(struct listener *l)
 	if (!l->closing || l->handles > 0 || l->uv_handles > 0)
 		return;
 	list_remove(&l->guest.link);
+	if (l->gone)
+		l->gone(l->gone_arg);
 	l->ops->free(l);
 }
 
@@ -276,6 +278,12 @@ void listener_adopt(struct listener *l, int fd, const uint8_t *bytes, size_t len
 		return;
 	}
 	listen_tcp_adopt(l, fd, &client, bytes, len);
+}
+
+void listener_set_gone(struct listener *l, listen_gone_fn *gone, void *arg)
+{
+	l->gone = gone;
+	l->gone_arg = arg;
 }
 
 int listener_fd(const struct listener *l)

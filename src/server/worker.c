@@ -52,6 +52,7 @@ struct worker {
 	struct listen_limits *limits;
 	struct worker_news news;
 	struct list listeners;     /* changed under the lock below, for those who copy their sockets */
+	uint32_t open_listeners;   /* those that were closed and owe something included */
 	uint64_t stop_by_us;       /* 0: not stopping */
 	_Atomic bool asked;        /* by worker_check; the loop takes it back */
 	int bridge;                /* while stopping: where TCP clients go; -1: nowhere */
@@ -114,13 +115,19 @@ static void on_turn(void *arg)
 	LIST_FOR_EACH(link, &w->listeners)
 		listener_flush(CONTAINER_OF(link, struct open_listener, link)->listener);
 	if (UNLIKELY(w->stop_by_us != 0)) {
-		if (forward_waiting(w->forward) == 0 || loop_now_us(w->loop) >= w->stop_by_us) {
+		bool done = forward_waiting(w->forward) == 0 && w->open_listeners == 0;
+		if (done || loop_now_us(w->loop) >= w->stop_by_us) {
 			loop_stop(w->loop);
 			return;
 		}
 		next_us = MIN(next_us, w->stop_by_us);
 	}
 	loop_timer_set(w->timer, next_us);
+}
+
+static void on_gone(void *arg)
+{
+	((struct worker *)arg)->open_listeners--;
 }
 
 static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
@@ -136,6 +143,8 @@ static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
 		free(o);
 		return false;
 	}
+	listener_set_gone(o->listener, on_gone, w);
+	w->open_listeners++;
 	pthread_mutex_lock(&w->mailbox_lock);
 	list_append(&w->listeners, &o->link);
 	pthread_mutex_unlock(&w->mailbox_lock);

@@ -246,6 +246,28 @@ class Stop(Case):
             self.assertEqual(rcode(s.recv(4096)), "SERVFAIL")
             self.assertEqual(fwd.wait(), 0)
 
+    def test_client_that_reads_slowly_gets_the_rest_before_the_end(self):
+        """More than the 4 MiB that the kernel takes for it: what is left waits in our memory."""
+        answers = 99
+        huge = CORP + "".join(f"huge A 10.21.{i // 250}.{i % 250}\n" for i in range(3500))
+        sim = self.sim(zones=[huge], faults=["all,delay 100ms"])
+        fwd = self.forwarder(zones_conf([endpoint_conf(sim, extra="transport: tcp")], [ROUTE]))
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(5)
+            s.connect((fwd.ip, fwd.port))
+            octets = make_query("huge.corp.test").to_wire()
+            s.sendall((len(octets).to_bytes(2, "big") + octets) * answers)
+            self.assertTrue(s.recv(1, socket.MSG_PEEK))  # all are answered by now, for they waited for one
+            fwd.signal(signal.SIGTERM)
+            wait_for(lambda: "stopping" in fwd.text(), what="the signal")
+            for _ in range(answers):
+                answer = read_frame(s)
+                self.assertEqual(rcode(answer), "NOERROR")
+                self.assertGreater(len(answer), 56000)
+            self.assertIsNone(read_frame(s))
+        self.assertEqual(fwd.wait(), 0)
+
     def test_sigterm_while_nothing_goes_on_ends_at_once(self):
         fwd, _, _ = self.serve(zones=[ROUTE])
         ask(fwd, "www.corp.test", tcp=True)

@@ -244,6 +244,44 @@ static void client_that_could_not_be_passed_is_closed(void **state)
 	close(client);
 }
 
+static void on_gone(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void listener_is_gone_when_its_last_client_has_taken_all(void **state)
+{
+	enum { QUERIES = 99, REPLY_BYTES = 65000 }; /* more than the kernel takes for a client that does not read */
+	struct serving *s = *state;
+	unsigned gone = 0;
+	int client = connect_first(s);
+	uint8_t piece[1 << 14];
+	size_t left = (size_t)QUERIES * (2 + REPLY_BYTES);
+
+	listener_set_gone(s->listeners[0], on_gone, &gone);
+	s->keep = true;
+	s->reply_bytes = REPLY_BYTES;
+	ask(client, 0, QUERIES);
+	serve_until_received(s, QUERIES);
+	for (size_t i = 0; i < QUERIES; i++)
+		reply_kept(s, i);
+	struct listener *going = s->listeners[0];
+	s->listeners[0] = s->listeners[--s->listener_count];
+	listener_close(going);
+	serve_ms(s, 20);
+	assert_int_equal(gone, 0);
+	while (left > 0) {
+		ssize_t got = recv(client, piece, MIN(left, sizeof(piece)), MSG_DONTWAIT);
+		left -= got > 0 ? (size_t)got : 0;
+		assert_int_not_equal(got, 0);
+		serve_ms(s, 1);
+	}
+	serve_ms(s, 20);
+	assert_int_equal(gone, 1);
+	s->reply_bytes = 0;
+	close(client);
+}
+
 static void what_is_no_client_is_not_adopted(void **state)
 {
 	struct serving *s = *state;
@@ -281,6 +319,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(questions_that_were_read_and_held_back_go_along, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(half_closed_client_with_questions_held_back_gets_all_answers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client_that_could_not_be_passed_is_closed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(listener_is_gone_when_its_last_client_has_taken_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_client_is_not_adopted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(adopted_clients_count_like_others, set_up, tear_down),
 	};
