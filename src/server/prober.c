@@ -45,6 +45,13 @@ static uint64_t timeout_us(const struct pool *p)
 	return MIN(p->probe_interval_us, (uint64_t)PROBER_TIMEOUT_US);
 }
 
+/* After this a probe that is out speaks for a path that is. Where nothing has ever answered nobody knows how far it is, and a cold start
+ * over half the world must not look like an outage: just before the probe's own timeout, which makes it a matter of the address alone. */
+static uint64_t patience_us(const struct probe *b)
+{
+	return rtt_smoothed_us(&b->upstream->rtt) != 0 ? rtt_timeout_us(&b->upstream->rtt) : timeout_us(b->pool) * 9 / 10;
+}
+
 static struct prober_pool *pool_of(struct prober *p, const struct probe *b)
 {
 	return &p->pools[b->pool - p->snapshot->pools];
@@ -93,7 +100,7 @@ static bool is_out(const struct probe *b, uint64_t now_us)
 
 	if (atomic_load_explicit(&u->drained, memory_order_relaxed) || health_state(&u->health) == HEALTH_DOWN)
 		return true;
-	return b->out && answered_us < b->sent_us && now_us >= b->sent_us + rtt_timeout_us(&u->rtt);
+	return b->out && answered_us < b->sent_us && now_us >= b->sent_us + patience_us(b);
 }
 
 static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
@@ -263,7 +270,7 @@ static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
 		send_probe(p, b, now_us);
 	if (!b->out)
 		return MAX(due_us(b), now_us + US_PER_MS);
-	uint64_t judge_us = b->sent_us + rtt_timeout_us(&b->upstream->rtt);
+	uint64_t judge_us = b->sent_us + patience_us(b);
 	return judge_us > now_us ? judge_us : b->sent_us + timeout_us(b->pool);
 }
 
