@@ -17,7 +17,7 @@ struct resolv {
 const char *const *resolv_paths(void);
 
 /* Takes the first of `paths` that names someone other than `own` (an address of ours with its port: a wildcard `own` stands for
- * every loopback address of its family). Lines that do not parse are skipped, as glibc does; duplicates too. */
+ * every address of its family that this host has). Lines that do not parse are skipped, as glibc does; duplicates too. */
 void resolv_read(struct resolv *r, const char *const *paths, const struct addr *own, size_t own_count);
 
 /* The same ones in the same order, from whichever file. */

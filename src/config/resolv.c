@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { FILE_BYTES = 64 << 10 };
@@ -23,6 +24,20 @@ const char *const *resolv_paths(void)
 	return only;
 }
 
+/* The way to an address of this host begins there. Nothing is sent; asking for a list of our addresses would take a kind of socket that
+ * the sandbox forbids, and trying to bind it would say yes to everything where ip_nonlocal_bind is set, as for a floating address. */
+static bool is_of_this_host(const struct addr *a)
+{
+	struct addr from = {0};
+	socklen_t len = sizeof(from);
+	int fd = socket(a->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool found = fd >= 0 && connect(fd, &a->sa, addr_len(a)) == 0 && getsockname(fd, &from.sa, &len) == 0 && addr_equal_ip(&from, a);
+
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
 /* A query to `a` would come back to us. */
 static bool is_own(const struct addr *a, const struct addr *own, size_t own_count)
 {
@@ -31,7 +46,7 @@ static bool is_own(const struct addr *a, const struct addr *own, size_t own_coun
 			return true;
 		/* A wildcard stands for its own family only: our sockets are IPV6_V6ONLY. */
 		if (addr_is_any(&own[i]) && own[i].sa.sa_family == a->sa.sa_family && addr_port(&own[i]) == addr_port(a) &&
-		    addr_is_loopback(a))
+		    (addr_is_loopback(a) || is_of_this_host(a)))
 			return true;
 	}
 	return false;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/resolv.h"
 
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/strbuf.h"
@@ -139,6 +142,39 @@ static void the_environment_can_name_the_file(void **state)
 	unsetenv("R53FWD_RESOLV_CONF");
 }
 
+/* An address of this host that is not loopback; false without one. */
+static bool find_own_address(char text[INET_ADDRSTRLEN])
+{
+	struct ifaddrs *all = NULL;
+	bool found = false;
+
+	assert_int_equal(getifaddrs(&all), 0);
+	for (const struct ifaddrs *i = all; i != NULL && !found; i = i->ifa_next) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)i->ifa_addr;
+		found = in != NULL && in->sin_family == AF_INET && ntohl(in->sin_addr.s_addr) >> 24 != 127;
+		if (found)
+			inet_ntop(AF_INET, &in->sin_addr, text, INET_ADDRSTRLEN);
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+static void a_wildcard_is_every_address_of_this_host(void **state)
+{
+	char ip[INET_ADDRSTRLEN], text[64], expected[64];
+
+	(void)state;
+	expect("nameserver 203.0.113.53\n", "", "0.0.0.0", first, "203.0.113.53:53");
+	if (!find_own_address(ip))
+		skip();
+	snprintf(text, sizeof(text), "nameserver %s\n", ip);
+	expect(text, "nameserver 10.0.0.3\n", "0.0.0.0", second, "10.0.0.3:53");
+	/* Somebody else may serve there where we do not. */
+	snprintf(expected, sizeof(expected), "%s:53", ip);
+	expect(text, "", "127.0.0.1", first, expected);
+	expect(text, "", "::", first, expected);
+}
+
 static void lists_are_the_same_if_their_servers_and_order_are(void **state)
 {
 	struct resolv a = {.path = "a", .count = 2}, b = {.path = "b", .count = 2};
@@ -165,6 +201,7 @@ int main(void)
 		cmocka_unit_test(someone_else_on_this_host_is_an_upstream), cmocka_unit_test(a_file_without_servers_is_passed_over),
 		cmocka_unit_test(the_number_of_servers_is_bounded),	    cmocka_unit_test(the_size_of_a_file_is_bounded),
 		cmocka_unit_test(the_environment_can_name_the_file),
+		cmocka_unit_test(a_wildcard_is_every_address_of_this_host),
 		cmocka_unit_test(lists_are_the_same_if_their_servers_and_order_are),
 	};
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -4,6 +4,7 @@
 import array
 import collections
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -205,6 +206,26 @@ class Upgrade(Takeover):
         self.assertEqual(new.stop(), 0)
         self.assertIn("are kept in", new.text())
         self.assertFalse(os.path.exists(self.control))
+
+    def test_status_page_comes_over_as_well(self):
+        ip = LOOPBACK.ip()
+        port = LOOPBACK.port(ip)
+        os.chmod(self.stage.folder, 0o755)  # r53fwd-http may become nobody, who has to reach the socket
+        conf = self.conf(self.sim(), f"http: '{ip}:{port}'\n")
+
+        def uptime():
+            with contextlib.suppress(OSError, ValueError):
+                connection = http.client.HTTPConnection(ip, port, timeout=1)
+                with contextlib.closing(connection):
+                    connection.request("GET", "/status.json")
+                    return json.loads(connection.getresponse().read())["uptime_seconds"]
+            return None
+
+        fwd = self.instance(conf)
+        wait_for(lambda: (uptime() or 0) > 2, what="the page")
+        begun = time.monotonic() - 2  # or a little earlier
+        self.take_over(conf, fwd)
+        wait_for(lambda: (uptime() or begun) < time.monotonic() - begun - 1, what="the page of the next instance")
 
     def test_control_socket_may_move(self):
         sim = self.sim()
