@@ -127,8 +127,9 @@ static void print_hits(const json_t *cache, FILE *out)
 	double all = hits + markup_number_of(cache, "misses");
 
 	open_tile("Answered from the cache", out);
+	/* Who gets a stale one has missed a fresh one. */
 	if (all > 0)
-		fprintf(out, "%.1f <small>%%</small>", 100 * hits / all);
+		fprintf(out, "%.1f <small>%%</small>", 100 * MIN(hits + stale, all) / all);
 	else
 		fputs("&ndash;", out);
 	fputs("</div><p class=\"num\">", out);

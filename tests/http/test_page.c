@@ -47,6 +47,16 @@ static void healthy_daemon_is_told_in_one_glance(void **state)
 	free(html);
 }
 
+static void stale_answers_are_from_the_cache_too(void **state)
+{
+	char *html = print("{'cache': {'hits': 500, 'misses': 500, 'stale': 250}}");
+
+	(void)state;
+	expect_part(html, "75.0 <small>%</small>");
+	expect_part(html, "500 fresh, 250 stale, 0 joined");
+	free(html);
+}
+
 static void local_upstreams_come_last(void **state)
 {
 	char *html = print(healthy);
@@ -166,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(healthy_daemon_is_told_in_one_glance),
+		cmocka_unit_test(stale_answers_are_from_the_cache_too),
 		cmocka_unit_test(local_upstreams_come_last),
 		cmocka_unit_test(stale_answers_and_who_is_to_blame_are_in_large_type),
 		cmocka_unit_test(zones_that_leak_or_break_their_guard_are_told),
