@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message is formatted into memory of the stack, escaped into another piece, and written once: lines of several
- * threads do not mix (a pipe takes PIPE_BUF, 4 KiB, in one piece). What is longer is cut, with "..." at the end. */
+/* A message is formatted into memory of the stack, escaped into another piece, and handed on whole: lines of several threads do not
+ * mix. What is longer is cut, with "..." at the end. */
 #include "base/log.h"
 
 #include <stdarg.h>
@@ -8,15 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_writer.h"
 #include "base/strbuf.h"
 
 enum {
 	MESSAGE_BYTES = 2048,
-	LINE_BYTES = 4096,
-	TAIL_BYTES = 8, /* kept free behind the message: "...", quote and brace, end of line */
+	TAIL_BYTES = 8,      /* kept free behind the message: "...", quote and brace, end of line */
+	FIELDS_ROOM = 1024,  /* kept free behind each field: for the keys of the others, and a message */
 };
 
 /* Set by the main thread at reload, read by all: each on its own, no order between them is needed. */
@@ -28,11 +30,23 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 /* Of syslog: LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG. */
 static const int level_priorities[] = {3, 4, 6, 7};
 
+/* systemd gives stderr's device and inode: a file or a pipe that we were given instead is not the journal. */
+static bool is_journal(void)
+{
+	const char *text = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+	char end;
+
+	return text != NULL && sscanf(text, "%llu:%llu%c", &device, &inode, &end) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == device && st.st_ino == inode;
+}
+
 void log_configure(enum log_level level, enum log_format format)
 {
 	atomic_store(&level_now, (int)level);
 	atomic_store(&format_now, (int)format);
-	atomic_store(&journal, getenv("JOURNAL_STREAM") != NULL);
+	atomic_store(&journal, is_journal());
 }
 
 bool log_enabled(enum log_level level)
@@ -77,7 +91,8 @@ static size_t escape(const unsigned char *s, bool json, char out[8])
 	return 1;
 }
 
-static void add_escaped(struct strbuf *line, const char *message, bool json)
+/* Leaves `kept` bytes free. */
+static void add_escaped(struct strbuf *line, const char *message, bool json, size_t kept)
 {
 	const unsigned char *s = (const unsigned char *)message;
 	char piece[8];
@@ -85,7 +100,7 @@ static void add_escaped(struct strbuf *line, const char *message, bool json)
 	while (*s != '\0') {
 		s += escape(s, json, piece);
 		/* Cut between characters, never inside an escape: a JSON line stays JSON. */
-		if (line->len + strlen(piece) + TAIL_BYTES >= line->size) {
+		if (line->len + strlen(piece) + kept >= line->size) {
 			strbuf_add(line, "...");
 			return;
 		}
@@ -109,32 +124,91 @@ static void add_head(struct strbuf *line, enum log_level level, bool json)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &utc);
-	strbuf_addf(line, json ? "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"message\":\"" : "%s.%03ldZ %s: ", when,
+	strbuf_addf(line, json ? "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\"," : "%s.%03ldZ %s: ", when,
 		    now.tv_nsec / 1000000, level_names[level]);
+}
+
+static void add_field(struct strbuf *line, const struct log_field *f)
+{
+	unsigned long long n = f->number;
+
+	strbuf_addf(line, "\"%s\":", f->key);
+	if (f->kind == LOG_FIELD_COUNT) {
+		strbuf_addf(line, "%llu,", n);
+	} else if (f->kind == LOG_FIELD_MS) {
+		strbuf_addf(line, "%llu.%03llu,", n / 1000, n % 1000);
+	} else if (f->text == NULL) {
+		strbuf_add(line, "null,");
+	} else {
+		strbuf_add(line, "\"");
+		add_escaped(line, f->text, true, FIELDS_ROOM);
+		strbuf_add(line, "\",");
+	}
+}
+
+static uint64_t put(enum log_level level, const struct log_field *fields, const char *message)
+{
+	char text[LOG_WRITER_LINE + 1];
+	bool json = atomic_load(&format_now) == LOG_JSON;
+	struct strbuf line;
+
+	strbuf_init(&line, text, sizeof(text));
+	add_head(&line, level, json);
+	for (; json && fields != NULL && fields->key != NULL; fields++)
+		add_field(&line, fields);
+	if (json)
+		strbuf_add(&line, "\"message\":\"");
+	add_escaped(&line, message, json, TAIL_BYTES);
+	strbuf_add(&line, json ? "\"}\n" : "\n");
+	ASSERT(!line.cut);
+	return log_writer_put(line.text, line.len);
+}
+
+static void PRINTF_LIKE(3, 0) say(enum log_level level, const struct log_field *fields, const char *format, va_list args)
+{
+	/* On the stack: threads do not wait for one another, and a full heap can still be reported. */
+	char message[MESSAGE_BYTES];
+	int len = vsnprintf(message, sizeof(message), format, args);
+
+	ASSERT(len >= 0);
+	if ((size_t)len >= sizeof(message))
+		memcpy(message + sizeof(message) - 4, "...", 4);
+	uint64_t lost = put(level, fields, message);
+	if (UNLIKELY(lost > 0)) {
+		const struct log_field members[] = {LOG_STRING("event", "log"), LOG_COUNT("lost", lost), LOG_END};
+		snprintf(message, sizeof(message), "%llu lines before the last one were lost: whoever reads standard error is too slow",
+			 (unsigned long long)lost);
+		(void)put(LOG_WARN, members, message);
+	}
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
-	/* On the stack: threads do not wait for one another, and a full heap can still be reported. */
-	char message[MESSAGE_BYTES], text[LINE_BYTES];
-	bool json = atomic_load(&format_now) == LOG_JSON;
-	struct strbuf line;
 	va_list args;
 
 	if (!log_enabled(level))
 		return;
 	va_start(args, format);
-	int len = vsnprintf(message, sizeof(message), format, args);
+	say(level, NULL, format, args);
 	va_end(args);
-	ASSERT(len >= 0);
-	if ((size_t)len >= sizeof(message))
-		memcpy(message + sizeof(message) - 4, "...", 4);
+}
 
-	strbuf_init(&line, text, sizeof(text));
-	add_head(&line, level, json);
-	add_escaped(&line, message, json);
-	strbuf_add(&line, json ? "\"}\n" : "\n");
-	/* Nobody can be told that the log is full or gone. */
-	ssize_t ignored = write(STDERR_FILENO, line.text, line.len);
-	(void)ignored;
+void log_event(enum log_level level, const struct log_field *fields, const char *format, ...)
+{
+	va_list args;
+
+	if (!log_enabled(level))
+		return;
+	va_start(args, format);
+	say(level, fields, format, args);
+	va_end(args);
+}
+
+void log_report(const struct log_field *fields, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(LOG_INFO, fields, format, args);
+	va_end(args);
 }

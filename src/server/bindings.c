@@ -92,7 +92,6 @@ static void explain(struct bindings *b, const struct addr *a, enum listen_kind k
 		hint = "; no interface of this host has the address";
 	snprintf(b->refusal, sizeof(b->refusal), "cannot listen on %s (%s): %s%s", addr_format(a, text), kind_names[kind],
 		 strerror(-error), hint);
-	log_error("%s", b->refusal);
 }
 
 static bool is_missing_ipv6(const struct addr *a, int error)

@@ -9,11 +9,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log_writer.h"
 #include "server/bindings.h"
 #include "server/confine.h"
 #include "server/console.h"
 #include "server/herald.h"
 #include "server/keeper.h"
+#include "server/load.h"
 #include "server/news.h"
 #include "server/persist.h"
 #include "server/succession.h"
@@ -82,24 +84,6 @@ static void on_changed(void *arg, const char *pool_name, struct upstream *upstre
 
 /* ---- configuration */
 
-/* What is to be said of the file goes to `said`. */
-static struct config *load(const struct server_options *o, FILE *said)
-{
-	struct diagnostics d;
-
-	diagnostics_init(&d);
-	struct config *c = config_load_listening(o->zones_path, o->listen, o->listen_count, &d);
-	diagnostics_print(&d, o->zones_path, said);
-	diagnostics_deinit(&d);
-	if (c == NULL)
-		return NULL;
-	if (o->log_level >= 0)
-		c->log.level = (enum log_level)o->log_level;
-	if (o->workers > 0)
-		c->top.workers = o->workers;
-	return c;
-}
-
 static void read_resolv(const struct config *c, struct resolv *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -141,7 +125,6 @@ static uint32_t wanted_workers(const struct config *c)
 
 static void warn_restart(const char *key, FILE *said)
 {
-	log_warn("`%s` takes effect at a restart", key);
 	fprintf(said, "warning: `%s` takes effect at a restart\n", key);
 }
 
@@ -152,7 +135,7 @@ static void look_after_http(struct server *s)
 
 static bool read_again(struct server *s, FILE *said)
 {
-	struct config *c = load(s->options, said);
+	struct config *c = load_zones(s->options, said);
 	struct resolv r;
 
 	if (c == NULL)
@@ -188,7 +171,7 @@ static bool read_again(struct server *s, FILE *said)
 	return true;
 }
 
-/* What was said goes to stderr, where a start says it, and to whoever asked. */
+/* What was said goes to the log, and to whoever asked. */
 static void reload(void *arg, struct command_reload *result)
 {
 	struct server *s = arg;
@@ -200,14 +183,16 @@ static void reload(void *arg, struct command_reload *result)
 	herald_reloading(s->herald);
 	result->loaded = said != NULL && read_again(s, said);
 	if (said != NULL && fclose(said) == 0)
-		fputs(result->said, stderr);
+		load_say(result->said, result->loaded);
 	console_reloaded(s->console, result->loaded);
 	herald_reloaded(s->herald, result->loaded);
 	c = s->snapshot->config;
+	const struct log_field fields[] = {LOG_STRING("event", "config"), LOG_STRING("state", result->loaded ? "loaded" : "refused"),
+					   LOG_STRING("file", path), LOG_END};
 	if (!result->loaded)
-		log_error("%s was not loaded; everything stays as it was", path);
+		log_event(LOG_ERROR, fields, "%s was not loaded; everything stays as it was", path);
 	else
-		log_info("%s loaded: %zu zones, %zu endpoints", path, c->zone_count, c->endpoint_count - 1);
+		log_event(LOG_INFO, fields, "%s loaded: %zu zones, %zu endpoints", path, c->zone_count, c->endpoint_count - 1);
 }
 
 static uint64_t sum(const struct server *s, enum metric which)
@@ -500,34 +485,45 @@ static bool start(struct server *s, bool bound)
 		return false;
 	if (made)
 		listen_limits_set(s->limits, c->tcp.idle_us, c->tcp.connections, c->tcp.per_client);
+	log_writer_start(); /* from here on nobody waits for whoever reads the log */
 	if (made && start_workers(s) && begin_succession(s))
 		return true;
 	log_error("cannot start: out of memory or threads");
 	return false;
 }
 
+/* The only moment that needs a privilege; afterwards we become who `user` says. */
+static bool take_sockets(struct server *s, const struct config *c)
+{
+	if (s->options->takeover && !succession_ask(&s->succession, c, &s->bindings))
+		return false;
+	if (bindings_prepare(&s->bindings, c))
+		return confine_become(c);
+	log_error("%s", *s->bindings.refusal != '\0' ? s->bindings.refusal : "cannot start: out of memory");
+	return false;
+}
+
 int server_run(const struct server_options *options)
 {
 	struct server s = {.options = options};
-	struct config *c = load(options, stderr);
+	struct config *c = load_first(options);
 	struct resolv r;
 
 	if (c == NULL)
 		return 1;
 	s.keeper = keeper_new();
 	signal(SIGPIPE, SIG_IGN);
-	log_configure(c->log.level, c->log.format);
 	raise_descriptors();
 	s.worker_count = wanted_workers(c);
 	read_resolv(c, &r);
 	bindings_init(&s.bindings, s.worker_count);
 	succession_init(&s.succession);
-	bool bound = (!options->takeover || succession_ask(&s.succession, c, &s.bindings)) && bindings_prepare(&s.bindings, c) &&
-		     confine_become(c);
+	bool bound = take_sockets(&s, c);
 	s.snapshot = snapshot_new(c, &r, NULL);
 	bool started = start(&s, bound);
 	if (started)
 		serve(&s);
 	give_back(&s);
+	log_writer_stop();
 	return started && !s.succession.failed ? 0 : 1;
 }

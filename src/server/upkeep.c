@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "server/association.h"
+#include "server/bulletin.h"
 #include "server/keepwarm.h"
 #include "server/loopcheck.h"
-#include "server/status.h"
 #include "wire/text.h"
 
 struct upkeep {
@@ -21,32 +21,8 @@ struct upkeep {
 	struct loopcheck *loopcheck;
 	struct association *association;
 	struct keepwarm *keepwarm;
+	struct bulletin *bulletin;
 };
-
-/* ---- what is said of it */
-
-static const struct pool *find_pool(const struct snapshot *s, const char *name)
-{
-	for (size_t i = 0; i < s->pool_count; i++)
-		if (strcmp(s->pools[i].name, name) == 0)
-			return &s->pools[i];
-	return NULL;
-}
-
-static void report_change(const struct upkeep *u, const char *pool_name, struct upstream *upstream, enum health_change change)
-{
-	const struct pool *p = find_pool(u->snapshot, pool_name);
-	struct health_report r;
-
-	if (p == NULL || atomic_load(&p->down))
-		return; /* while the endpoint is down its addresses are not news */
-	health_report(&upstream->health, &p->rules, &r);
-	if (change == HEALTH_TO_UP)
-		log_info("address %s of %s is up", upstream->text, pool_name);
-	else
-		log_warn("address %s of %s is %s: %s", upstream->text, pool_name, change == HEALTH_TO_DOWN ? "down" : "suspect",
-			 status_cause(&r));
-}
 
 /* ---- the worlds of those who ask */
 
@@ -59,19 +35,23 @@ static void on_closed(void *arg, struct pool *pool)
 {
 	struct upkeep *u = arg;
 
-	log_warn("%s is down: none of its %d addresses answers; known names are served from the cache", pool->name, pool->count);
+	bulletin_closed(u->bulletin, u->snapshot, pool, turn_now_us(u));
 	u->world.closed(u->world.arg, pool);
 }
 
 static void on_opened(void *arg, struct pool *pool, int place)
 {
-	(void)arg;
-	log_info("%s is up again: %s answers", pool->name, pool->places[place].upstream->text);
+	struct upkeep *u = arg;
+
+	bulletin_opened(u->bulletin, u->snapshot, pool, place, turn_now_us(u));
 }
 
 static void on_changed(void *arg, struct pool *pool, struct upstream *upstream, enum health_change change)
 {
-	report_change(arg, pool->name, upstream, change);
+	struct upkeep *u = arg;
+
+	(void)change;
+	bulletin_address(u->bulletin, pool, upstream, turn_now_us(u));
 }
 
 static void on_heard(void *arg, const struct pool *pool, const struct name *zone, const uint8_t *message, size_t len)
@@ -85,11 +65,14 @@ static void on_judged(void *arg, const struct name *zone, const struct pool *poo
 
 	(void)arg;
 	text_name(zone, name);
+	const struct log_field fields[] = {LOG_STRING("event", "zone"), LOG_STRING("zone", name), LOG_STRING("endpoint", pool->name),
+					   LOG_STRING("state", detached ? "detached" : "private"), LOG_END};
 	if (detached)
-		log_warn("%s is not private at %s: its server is %s; is the hosted zone still associated with the endpoint's VPC?", name,
-			 pool->name, text_name(server, at));
+		log_event(LOG_WARN, fields,
+			  "%s is not private at %s: its server is %s; is the hosted zone still associated with the endpoint's VPC?", name,
+			  pool->name, text_name(server, at));
 	else
-		log_info("%s is private at %s again", name, pool->name);
+		log_event(LOG_INFO, fields, "%s is private at %s again", name, pool->name);
 }
 
 static void on_refresh(void *arg, const struct name *name, uint16_t type, uint64_t hash)
@@ -108,9 +91,18 @@ static void on_timer(void *arg)
 	loopcheck_clock(u->loopcheck, now_us);
 	association_clock(u->association, now_us);
 	keepwarm_clock(u->keepwarm, now_us);
+	bulletin_clock(u->bulletin, u->snapshot, now_us);
 }
 
 /* ---- from outside */
+
+static struct pool *find_pool(const struct snapshot *s, const char *name)
+{
+	for (size_t i = 0; i < s->pool_count; i++)
+		if (strcmp(s->pools[i].name, name) == 0)
+			return &s->pools[i];
+	return NULL;
+}
 
 void upkeep_turn(struct upkeep *u)
 {
@@ -119,12 +111,16 @@ void upkeep_turn(struct upkeep *u)
 	association_flush(u->association);
 	uint64_t probes_us = MIN(prober_next_us(u->prober), loopcheck_next_us(u->loopcheck));
 	uint64_t others_us = MIN(association_next_us(u->association), keepwarm_next_us(u->keepwarm));
-	loop_timer_set(u->timer, MIN(probes_us, others_us));
+	uint64_t lines_us = bulletin_next_us(u->bulletin);
+	loop_timer_set(u->timer, MIN(lines_us, MIN(probes_us, others_us)));
 }
 
 void upkeep_changed(struct upkeep *u, const char *pool_name, struct upstream *upstream, enum health_change change)
 {
-	report_change(u, pool_name, upstream, change);
+	struct pool *p = find_pool(u->snapshot, pool_name);
+
+	if (p != NULL)
+		bulletin_address(u->bulletin, p, upstream, loop_now_us(u->world.loop));
 	if (change == HEALTH_TO_SUSPECT)
 		prober_suspect(u->prober, upstream, loop_now_us(u->world.loop));
 }
@@ -147,6 +143,7 @@ void upkeep_adopt(struct upkeep *u, struct snapshot *s)
 	loopcheck_adopt(u->loopcheck, s, now_us);
 	association_adopt(u->association, s, now_us);
 	keepwarm_adopt(u->keepwarm, s, now_us);
+	bulletin_adopt(u->bulletin, s);
 	u->snapshot = s;
 }
 
@@ -187,7 +184,9 @@ static bool start(struct upkeep *u, struct snapshot *s)
 	u->loopcheck = loopcheck_new(&loops, s, now_us);
 	u->association = association_new(&associations, s, now_us);
 	u->keepwarm = keepwarm_new(&warm, s, now_us);
-	return u->timer != NULL && u->prober != NULL && u->loopcheck != NULL && u->association != NULL && u->keepwarm != NULL;
+	u->bulletin = bulletin_new();
+	return u->timer != NULL && u->prober != NULL && u->loopcheck != NULL && u->association != NULL && u->keepwarm != NULL &&
+	       u->bulletin != NULL;
 }
 
 struct upkeep *upkeep_new(const struct upkeep_world *world, struct snapshot *s)
@@ -216,6 +215,8 @@ void upkeep_free(struct upkeep *u)
 		association_free(u->association);
 	if (u->keepwarm != NULL)
 		keepwarm_free(u->keepwarm);
+	if (u->bulletin != NULL)
+		bulletin_free(u->bulletin);
 	if (u->timer != NULL)
 		loop_timer_close(u->timer);
 	free(u);

@@ -6,11 +6,16 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_writer.h"
 
 static char printed[8192];
 static int kept_stderr, ends[2];
@@ -93,18 +98,59 @@ static void text_line_begins_with_the_time_in_utc(void **state)
 	}
 }
 
-static void under_systemd_a_priority_stands_for_time_and_level(void **state)
+/* JOURNAL_STREAM as systemd sets it for whoever has stderr where ours goes. */
+static void name_stderr_the_journal(const char *tail)
+{
+	char text[64];
+	struct stat st;
+
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(text, sizeof(text), "%llu:%llu%s", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino, tail);
+	setenv("JOURNAL_STREAM", text, 1);
+}
+
+static void when_stderr_is_the_journal_a_priority_stands_for_time_and_level(void **state)
 {
 	(void)state;
-	setenv("JOURNAL_STREAM", "8:1234", 1);
-	log_configure(LOG_DEBUG, LOG_TEXT);
 	catch_stderr();
+	name_stderr_the_journal("");
+	log_configure(LOG_DEBUG, LOG_TEXT);
 	log_error("e");
 	log_warn("w");
 	log_info("i");
 	log_debug("d");
 	assert_string_equal(give_back(), "<3>e\n<4>w\n<6>i\n<7>d\n");
-	assert_non_null(strstr(print(LOG_JSON, "x"), "\"level\":\"info\",\"message\":\"x\"}\n"));
+	unsetenv("JOURNAL_STREAM");
+}
+
+static void json_has_its_level_inside_even_in_the_journal(void **state)
+{
+	(void)state;
+	catch_stderr();
+	name_stderr_the_journal("");
+	log_configure(LOG_INFO, LOG_JSON);
+	log_info("x");
+	const char *text = give_back();
+	assert_int_equal(text[0], '{');
+	assert_non_null(strstr(text, "\"level\":\"info\",\"message\":\"x\"}\n"));
+	unsetenv("JOURNAL_STREAM");
+}
+
+static void journal_of_somebody_else_is_not_ours(void **state)
+{
+	static const char *const rows[] = {"8:1234", "", ":", "8", "x:y"};
+
+	(void)state;
+	for (size_t i = 0; i <= ARRAY_SIZE(rows); i++) {
+		catch_stderr();
+		if (i < ARRAY_SIZE(rows))
+			setenv("JOURNAL_STREAM", rows[i], 1);
+		else
+			name_stderr_the_journal("x");
+		log_configure(LOG_INFO, LOG_TEXT);
+		log_info("x");
+		assert_non_null(strstr(give_back(), "Z info: x\n"));
+	}
 	unsetenv("JOURNAL_STREAM");
 }
 
@@ -154,6 +200,93 @@ static void json_strings_are_escaped_as_json(void **state)
 	assert_non_null(strstr(text, "Z\",\"level\":\"info\","));
 }
 
+static const char *print_fields(enum log_format format, const struct log_field *fields, const char *message)
+{
+	log_configure(LOG_INFO, format);
+	catch_stderr();
+	log_event(LOG_WARN, fields, "%s", message);
+	return give_back();
+}
+
+static void fields_are_members_in_json_and_nothing_in_text(void **state)
+{
+	const struct log_field fields[] = {LOG_STRING("event", "query"),
+					   LOG_STRING("name", "a\"\n"),
+					   LOG_STRING("az", NULL),
+					   LOG_COUNT("count", 12),
+					   LOG_MS("duration_ms", 1002003),
+					   LOG_MS("none_ms", 7),
+					   LOG_END};
+
+	(void)state;
+	assert_non_null(strstr(print_fields(LOG_JSON, fields, "m"),
+			       "\"level\":\"warn\",\"event\":\"query\",\"name\":\"a\\\"\\u000a\",\"az\":null,\"count\":12,"
+			       "\"duration_ms\":1002.003,\"none_ms\":0.007,\"message\":\"m\"}\n"));
+	assert_non_null(strstr(print_fields(LOG_TEXT, fields, "m"), "Z warn: m\n"));
+}
+
+static void huge_fields_are_cut_and_the_line_stays_json(void **state)
+{
+	static char huge[5000];
+	const struct log_field fields[] = {LOG_STRING("event", "query"), LOG_STRING("one", huge),   LOG_STRING("two", huge),
+					   LOG_STRING("three", huge),	  LOG_STRING("four", huge),  LOG_STRING("five", huge),
+					   LOG_STRING("six", huge),	  LOG_STRING("seven", huge), LOG_STRING("eight", huge),
+					   LOG_COUNT("n", UINT64_MAX),	  LOG_STRING("nine", NULL),  LOG_STRING("ten", huge),
+					   LOG_END};
+
+	(void)state;
+	memset(huge, '"', sizeof(huge) - 1);
+	const char *text = print_fields(LOG_JSON, fields, huge);
+	size_t len = strlen(text);
+	assert_in_range(len, 3000, 4096);
+	assert_non_null(strstr(text, "...\",\"two\":\"...\",\"three\":\"...\","));
+	assert_non_null(strstr(text, "\"ten\":\"...\",\"message\":\"\\\"\\\""));
+	assert_string_equal(text + len - 6, "...\"}\n");
+}
+
+static void report_is_printed_whatever_the_level(void **state)
+{
+	const struct log_field fields[] = {LOG_STRING("event", "query"), LOG_END};
+
+	(void)state;
+	log_configure(LOG_ERROR, LOG_TEXT);
+	catch_stderr();
+	log_event(LOG_INFO, fields, "an event");
+	log_report(fields, "asked for");
+	const char *text = give_back();
+	assert_null(strstr(text, "an event"));
+	assert_non_null(strstr(text, "Z info: asked for\n"));
+}
+
+static void lost_lines_are_counted_in_the_log(void **state)
+{
+	static char message[2000];
+	static char all[1 << 20];
+	size_t len = 0;
+	ssize_t n;
+
+	(void)state;
+	memset(message, 'x', sizeof(message) - 1);
+	log_configure(LOG_INFO, LOG_JSON);
+	catch_stderr();
+	assert_true(fcntl(ends[1], F_SETPIPE_SZ, 1 << 20) > 0);
+	log_writer_start();
+	for (int i = 0; i < 1000; i++) /* 2 MB: more than pipe and queue hold */
+		log_info("%s", message);
+	while (strstr(all, "\"event\":\"log\",\"lost\":") == NULL) {
+		if (poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, 20) == 0)
+			log_info("more"); /* all that was queued has come */
+		else if ((n = read(ends[0], all + len, sizeof(all) - 1 - len)) > 0)
+			len += (size_t)n;
+	}
+	unsigned lost;
+	assert_int_equal(sscanf(strstr(all, "\"lost\":"), "\"lost\":%u,\"message\":\"", &lost), 1);
+	assert_in_range(lost, 100, 1000);
+	/* What is left fits the pipe, now that it has been read. */
+	log_writer_stop();
+	give_back();
+}
+
 static void long_line_is_cut_and_still_whole(void **state)
 {
 	static char message[10000];
@@ -177,7 +310,13 @@ int main(void)
 		cmocka_unit_test(lines_above_the_level_are_not_printed),
 		cmocka_unit_test(debug_arguments_are_not_evaluated_when_debug_is_off),
 		cmocka_unit_test(text_line_begins_with_the_time_in_utc),
-		cmocka_unit_test(under_systemd_a_priority_stands_for_time_and_level),
+		cmocka_unit_test(when_stderr_is_the_journal_a_priority_stands_for_time_and_level),
+		cmocka_unit_test(json_has_its_level_inside_even_in_the_journal),
+		cmocka_unit_test(journal_of_somebody_else_is_not_ours),
+		cmocka_unit_test(fields_are_members_in_json_and_nothing_in_text),
+		cmocka_unit_test(huge_fields_are_cut_and_the_line_stays_json),
+		cmocka_unit_test(report_is_printed_whatever_the_level),
+		cmocka_unit_test(lost_lines_are_counted_in_the_log),
 		cmocka_unit_test(control_characters_cannot_reach_the_terminal),
 		cmocka_unit_test(utf8_is_kept_and_broken_utf8_is_not),
 		cmocka_unit_test(json_strings_are_escaped_as_json),
