@@ -3,6 +3,7 @@
 #define SERVER_FORWARD_PRIVATE_H
 /* What forward.c (doors), flight.c (questions travelling upstream), attempt.c (tries) and landing.c (replies) share. */
 
+#include "base/limit.h"
 #include "base/slab.h"
 #include "base/strbuf.h"
 #include "base/wheel.h"
@@ -46,6 +47,8 @@ struct flight {
 	uint8_t open, rcode_retries;
 	int8_t last_place;
 	bool landed, answered; /* off the table; by a good answer */
+	const struct pool *by_pool; /* who answered … */
+	const struct pool_place *by; /* … and where it stands there; NULL: nobody has */
 	bool doubted, above_rate, recased;
 	struct name name;
 };
@@ -55,13 +58,19 @@ struct client {
 	const struct reply_to *to;
 	const struct reply_asker *asker;
 	uint64_t now_us;
+	const struct flight *flight; /* that it has waited for; NULL: it is answered on the spot */
+	uint64_t since_us;           /* when it began to wait, if there is a flight */
 };
+
+/* Where a reply comes from. */
+enum landing_how { LANDING_HIT, LANDING_STALE, LANDING_ANSWER, LANDING_HERE, LANDING_REFUSAL };
 
 /* One client's question, waiting. */
 struct query {
 	struct list link;
 	struct reply_to to;
 	struct reply_asker asker;
+	uint64_t since_us; /* when it was asked */
 	uint8_t spelled[NAME_MAX_OCTETS];
 };
 
@@ -96,6 +105,7 @@ struct forward {
 	bool strangers;            /* after a reload: some may be of upstreams that are gone */
 	struct transport **dirty;  /* to flush at the end of the turn; heap */
 	uint32_t dirty_count, dirty_room;
+	struct limit query_lines;   /* of the log, about errors */
 	struct answer answer;      /* 12 KiB of scratch */
 	uint8_t *scratch;          /* DNS_MESSAGE_MAX bytes, for answers that were trimmed or do not fit a datagram; heap */
 	uint8_t *wide;             /* the same, for a reply that must be cut while scratch holds the answer; heap */
@@ -146,8 +156,8 @@ void attempt_failed(void *arg, struct transport_attempt *via, int error);
 void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);
 
 /* ---- landing.c */
-/* Counts a reply that is about to be sent, and logs it if zones.conf says so; `how`: where it came from, for people. */
-void landing_note(struct forward *f, const struct client *c, uint16_t rcode, const char *how);
+/* Counts a reply that is about to be sent, and has it logged if zones.conf says so. `why`: for people, with LANDING_REFUSAL. */
+void landing_note(struct forward *f, const struct client *c, uint16_t rcode, enum landing_how how, const char *why);
 /* A reply without records. */
 void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text);
 /* An empty reply with TC: no larger than what was asked, and over TCP the client shows who it is. */
@@ -167,6 +177,12 @@ void landing_blocked(struct forward *f, const struct client *c, const struct sna
 void landing_describe_blocked(const struct flight *fl, char *out, size_t size);
 /* What each address did, for an EDE: "seoul: 10.10.1.10 (az1) silent, …". */
 void landing_describe(const struct flight *fl, char *out, size_t size);
+
+/* ---- querylog.c: `log.queries` */
+/* A line about the reply, if `log.queries` wants it. Of errors no more than QUERYLOG_BURST at once, then one each QUERYLOG_EVERY_US and
+ * worker; the others are counted. */
+enum { QUERYLOG_BURST = 500, QUERYLOG_EVERY_US = 10000 };
+void querylog_write(struct forward *f, const struct client *c, uint16_t rcode, enum landing_how how, const char *why);
 
 /* ---- special.c: names answered here */
 bool special_reply(struct forward *f, const struct client *c, const struct snapshot_zone *zone, const struct question *q);

@@ -458,11 +458,11 @@ static void take_blocked(struct forward *f, struct flight *fl, int place, uint64
 static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t now_us)
 {
 	struct flight *fl = a->flight;
-	struct upstream *u = a->upstream;
 	struct pool *p = pool_of(a);
+	const struct pool_place *by = &p->places[a->place];
 	int place = p == fl->pool ? a->place : POOL_NONE;
 
-	tell(f, p, u, health_answered(&u->health, now_us));
+	tell(f, p, by->upstream, health_answered(&by->upstream->health, now_us));
 	end(f, a);
 	if (fl->landed) {
 		flight_settle(f, fl, now_us);
@@ -481,9 +481,10 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		fl->broken &= ~(1u << place); /* it may have taken two tries */
 		fl->silent &= ~(1u << place);
 	}
-	keep(f, fl, u, now_us);
+	keep(f, fl, by->upstream, now_us);
 	metrics_add(f->world.metrics, METRIC_UPSTREAM_ANSWERS, 1);
 	fl->answered = true;
+	fl->by_pool = p, fl->by = by;
 	landing_answer(f, fl, now_us);
 	attempt_blame(f, fl, now_us);
 	flight_land(f, fl);

@@ -149,6 +149,7 @@ static bool wait_in(struct forward *f, struct flight *fl, const struct client *c
 	q->to = *c->to;
 	q->asker = *c->asker;
 	q->asker.spelled = q->spelled;
+	q->since_us = c->now_us;
 	memcpy(q->spelled, c->asker->spelled, c->asker->name_len);
 	list_append(&fl->queries, &q->link);
 	fl->query_count++;
@@ -358,7 +359,7 @@ void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *
 	const struct snapshot *s = f->lease->snapshot;
 	bool tcp = f->world.replies.is_stream(to);
 	struct reply_asker asker;
-	struct client client = {to, &asker, now_us};
+	struct client client = {.to = to, .asker = &asker, .now_us = now_us};
 	struct question q;
 
 	metrics_add(f->world.metrics, tcp ? METRIC_QUERIES_TCP : METRIC_QUERIES_UDP, 1);

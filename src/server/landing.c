@@ -6,33 +6,17 @@
 
 #include "wire/text.h"
 
-/* One line, every name escaped. */
-static void log_query(const struct client *c, uint16_t rcode, const char *how)
-{
-	char name[TEXT_NAME_MAX] = "?", type[TEXT_TYPE_MAX] = "?", ip[ADDR_TEXT_MAX], code[TEXT_TYPE_MAX];
-	struct name n;
-
-	if (c->asker->has_question && name_read(&n, c->asker->spelled, c->asker->name_len) > 0) {
-		text_name(&n, name);
-		text_type(c->asker->type, type);
-	}
-	log_info("query %s %s from %s: %s, %s", name, type, addr_format_ip(&c->to->client, ip), text_rcode(rcode, code), how);
-}
-
-void landing_note(struct forward *f, const struct client *c, uint16_t rcode, const char *how)
+void landing_note(struct forward *f, const struct client *c, uint16_t rcode, enum landing_how how, const char *why)
 {
 	static const enum metric by_rcode[] = {
 		[DNS_NOERROR] = METRIC_RESPONSES_NOERROR,   [DNS_FORMERR] = METRIC_RESPONSES_FORMERR,
 		[DNS_SERVFAIL] = METRIC_RESPONSES_SERVFAIL, [DNS_NXDOMAIN] = METRIC_RESPONSES_NXDOMAIN,
 		[DNS_NOTIMP] = METRIC_RESPONSES_NOTIMP,     [DNS_REFUSED] = METRIC_RESPONSES_REFUSED,
 	};
-	enum config_log_queries which = f->lease->snapshot->config->log.queries;
 
 	metrics_add(f->world.metrics, rcode < ARRAY_SIZE(by_rcode) ? by_rcode[rcode] : METRIC_RESPONSES_OTHER, 1);
-	if (LIKELY(which == LOG_QUERIES_OFF))
-		return;
-	if (which == LOG_QUERIES_ALL || (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN))
-		log_query(c, rcode, how);
+	if (UNLIKELY(f->lease->snapshot->config->log.queries != LOG_QUERIES_OFF))
+		querylog_write(f, c, rcode, how, why);
 }
 
 void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text)
@@ -40,7 +24,7 @@ void landing_error(struct forward *f, const struct client *c, uint16_t rcode, en
 	size_t room;
 	uint8_t *out = f->world.replies.room(c->to, &room);
 
-	landing_note(f, c, rcode, text != NULL ? text : "refused by its form");
+	landing_note(f, c, rcode, LANDING_REFUSAL, text);
 	f->world.replies.send(c->to, reply_write_error(out, room, c->asker, rcode, ede, text));
 }
 
@@ -50,7 +34,7 @@ void landing_slip(struct forward *f, const struct client *c)
 	size_t room;
 	uint8_t *out = f->world.replies.room(c->to, &room);
 
-	landing_note(f, c, DNS_NOERROR, "told to come over TCP");
+	landing_note(f, c, DNS_NOERROR, LANDING_REFUSAL, "told to come over TCP");
 	f->world.replies.send(c->to, reply_finish(out, room, c->asker, &r));
 }
 
@@ -89,7 +73,7 @@ static enum cache_result reply_large(struct forward *f, const struct client *c, 
 	within.limit = (uint16_t)MIN(room, (size_t)within.limit);
 	size_t len = reply_finish(f->scratch, DNS_MESSAGE_MAX, &within, &r);
 	memcpy(out, f->scratch, len);
-	landing_note(f, c, r.rcode, known == CACHE_STALE ? "stale" : "from the cache");
+	landing_note(f, c, r.rcode, known == CACHE_STALE ? LANDING_STALE : LANDING_HIT, NULL);
 	f->world.replies.send(c->to, len);
 	return known;
 }
@@ -109,7 +93,7 @@ enum cache_result landing_from_cache(struct forward *f, const struct client *c, 
 		known = reply_large(f, c, key, stale_too, hit);
 	} else if (known == CACHE_FRESH || (stale_too && known == CACHE_STALE)) {
 		fill(&r, hit, known == CACHE_STALE);
-		landing_note(f, c, r.rcode, known == CACHE_STALE ? "stale" : "from the cache");
+		landing_note(f, c, r.rcode, known == CACHE_STALE ? LANDING_STALE : LANDING_HIT, NULL);
 		f->world.replies.send(c->to, reply_finish(out, room, c->asker, &r));
 	}
 	if (stale_too && known == CACHE_STALE)
@@ -138,17 +122,22 @@ static void bound_ttls(struct forward *f, uint8_t *body)
 	}
 }
 
-static void reply_answer(struct forward *f, const struct query *q, const struct reply *r, const char *from)
+static struct client client_of(const struct flight *fl, const struct query *q, uint64_t now_us)
+{
+	return (struct client){&q->to, &q->asker, now_us, fl, q->since_us};
+}
+
+static void reply_answer(struct forward *f, const struct client *c, const struct reply *r)
 {
 	const struct answer *a = &f->answer;
-	size_t body = reply_body_at(&q->asker), room;
-	uint8_t *out = f->world.replies.room(&q->to, &room), *at = out;
-	struct reply_asker within = q->asker;
+	size_t body = reply_body_at(c->asker), room;
+	uint8_t *out = f->world.replies.room(c->to, &room), *at = out;
+	struct reply_asker within = *c->asker;
 
 	/* Not in f->scratch: a trimmed answer is there, and others wait for it. */
 	if (body + r->body_bytes > room) {
 		at = f->wide;
-		within.limit = (uint16_t)MIN(room, (size_t)q->asker.limit);
+		within.limit = (uint16_t)MIN(room, (size_t)c->asker->limit);
 		room = DNS_MESSAGE_MAX;
 	}
 	memcpy(at + body, a->message + a->body_at, r->body_bytes);
@@ -156,8 +145,8 @@ static void reply_answer(struct forward *f, const struct query *q, const struct 
 	size_t len = reply_finish(at, room, &within, r);
 	if (at != out)
 		memcpy(out, at, len);
-	landing_note(f, &(struct client){&q->to, &q->asker, 0}, r->rcode, from);
-	f->world.replies.send(&q->to, len);
+	landing_note(f, c, r->rcode, LANDING_ANSWER, NULL);
+	f->world.replies.send(c->to, len);
 }
 
 void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us)
@@ -171,10 +160,10 @@ void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us)
 			  .body_bytes = (size_t)(a->body_end - a->body_at),
 			  .ede = DNS_EDE_NONE};
 
-	(void)now_us;
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
-		reply_answer(f, q, &r, fl->pool->name);
+		struct client c = client_of(fl, q, now_us);
+		reply_answer(f, &c, &r);
 		give_back(f, fl, q);
 	}
 }
@@ -185,7 +174,7 @@ uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us)
 
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
-		struct client c = {&q->to, &q->asker, now_us};
+		struct client c = client_of(fl, q, now_us);
 		enum cache_result known = landing_from_cache(f, &c, &fl->key, true, &hit);
 		if (known != CACHE_STALE && known != CACHE_FRESH)
 			break; /* nor for the others */
@@ -196,9 +185,12 @@ uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us)
 
 void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum dns_ede ede, const char *text)
 {
+	uint64_t now_us = f->world.now_us(f->world.arg);
+
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
-		landing_error(f, &(struct client){&q->to, &q->asker, 0}, rcode, ede, text);
+		struct client c = client_of(fl, q, now_us);
+		landing_error(f, &c, rcode, ede, text);
 		give_back(f, fl, q);
 	}
 }

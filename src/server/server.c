@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/limit.h"
 #include "base/log_writer.h"
 #include "server/bindings.h"
 #include "server/confine.h"
@@ -23,7 +24,7 @@
 #include "server/worker.h"
 #include "sys/cpus.h"
 
-enum { WATCH_US = 1000000 };
+enum { WATCH_US = 1000000, LEFT_OUT_EVERY_US = 10 * US_PER_S };
 
 struct server {
 	const struct server_options *options;
@@ -42,6 +43,8 @@ struct server {
 	struct console *console;
 	struct herald *herald;
 	struct succession succession;
+	struct limit left_out_pace;
+	uint64_t left_out; /* lines about queries, as far as that was said */
 	struct keeper *keeper;
 	struct random random;
 	bool resolv_warned;
@@ -230,6 +233,18 @@ static void watch_resolv(struct server *s)
 	log_info("local upstreams are taken from %s: %zu", r.path, r.count);
 }
 
+/* Workers leave lines about errors out when there are too many of them. */
+static void tell_left_out(struct server *s, uint64_t now_us)
+{
+	uint64_t n = sum(s, METRIC_LOG_LEFT_OUT) - s->left_out;
+
+	if (n == 0 || !limit_pass(&s->left_out_pace, now_us, LEFT_OUT_EVERY_US, 1))
+		return;
+	s->left_out += n;
+	const struct log_field fields[] = {LOG_STRING("event", "log"), LOG_COUNT("left_out", n), LOG_END};
+	log_event(LOG_WARN, fields, "%llu queries with errors are not in the log: there were too many", (unsigned long long)n);
+}
+
 static void on_watch(void *arg)
 {
 	struct server *s = arg;
@@ -239,6 +254,7 @@ static void on_watch(void *arg)
 	watch_resolv(s);
 	herald_look(s->herald);
 	look_after_http(s);
+	tell_left_out(s, loop_now_us(s->loop));
 }
 
 static void on_signal(void *arg, int signal)

@@ -41,7 +41,7 @@ static void reply_record(struct forward *f, const struct client *c, struct reply
 
 	r->ede = DNS_EDE_NONE;
 	r->body_bytes = write(out + reply_body_at(c->asker), arg);
-	landing_note(f, c, r->rcode, "answered here");
+	landing_note(f, c, r->rcode, LANDING_HERE, NULL);
 	f->world.replies.send(c->to, reply_finish(out, room, c->asker, r));
 }
 

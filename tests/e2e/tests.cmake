@@ -27,6 +27,7 @@ function(r53fwd_e2e name)
 endfunction()
 
 r53fwd_e2e(sim)
+r53fwd_e2e(log)
 r53fwd_e2e(behaviour)
 r53fwd_e2e(fineprint)
 r53fwd_e2e(real_servers)

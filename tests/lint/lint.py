@@ -79,6 +79,7 @@ PARTS = {
     "src/server/flight.c": ("forward", "questions travelling upstream; declared in forward_private.h"),
     "src/server/attempt.c": ("forward", "tries of a flight; declared in forward_private.h"),
     "src/server/landing.c": ("forward", "replies to those who wait; declared in forward_private.h"),
+    "src/server/querylog.c": ("forward", "lines about queries; declared in forward_private.h"),
     "src/server/special.c": ("forward", "names answered here; declared in forward_private.h"),
     "src/net/listen_udp.c": ("listen", "one kind of listener; listen.h promises for both"),
     "src/net/listen_tcp.c": ("listen", "one kind of listener; listen.h promises for both"),
