@@ -50,7 +50,12 @@ enum { LISTEN_TCP_PIPELINE = 100 };
  * join. IPv6 sockets are V6ONLY; wildcard sockets ask for the local address of each datagram. Returns the descriptor or -errno. */
 NODISCARD int listen_open(const struct addr *a, enum listen_kind kind, bool join);
 
-/* Serves the bound (and, for TCP, not yet listening) descriptor `fd`, which it owns from now on. `limits` (kept) for TCP only.
+/* Makes a socket that somebody else has bound one like those of listen_open, without binding it: whoever shares it with us sees that it
+ * no longer blocks. 0; -EPROTOTYPE if it is of another kind, -EAFNOSUPPORT for an IPv6 socket that takes IPv4 as well, or -errno. The
+ * descriptor stays the caller's. `a` gets its address. */
+NODISCARD int listen_adopt(int fd, enum listen_kind *kind, struct addr *a);
+
+/* Serves the bound (for TCP, mostly not yet listening) descriptor `fd`, which it owns from now on. `limits` (kept) for TCP only.
  * NULL without memory, or when the system refuses to listen: fd is closed then. */
 NODISCARD struct listener *listener_new(struct loop *l, enum listen_kind kind, int fd, struct listen_limits *limits, listen_query_fn *fn,
 					void *arg);

@@ -8,6 +8,7 @@
 #include "net/listen_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -202,6 +203,36 @@ int listen_open(const struct addr *a, enum listen_kind kind, bool join)
 		return r;
 	}
 	return fd;
+}
+
+static int get_int(int fd, int level, int option, int *value)
+{
+	socklen_t len = sizeof(*value);
+	return getsockopt(fd, level, option, value, &len) < 0 ? -errno : 0;
+}
+
+int listen_adopt(int fd, enum listen_kind *kind, struct addr *a)
+{
+	socklen_t len = sizeof(*a);
+	int type = 0, only = 1;
+	memset(a, 0, sizeof(*a));
+	int r = get_int(fd, SOL_SOCKET, SO_TYPE, &type);
+	if (r == 0 && getsockname(fd, &a->sa, &len) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	if ((type != SOCK_DGRAM && type != SOCK_STREAM) || (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6))
+		return -EPROTOTYPE;
+	*kind = type == SOCK_DGRAM ? LISTEN_UDP : LISTEN_TCP;
+	if (a->sa.sa_family == AF_INET6)
+		r = get_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only);
+	if (r == 0 && !only)
+		return -EAFNOSUPPORT;
+	if (r == 0 && *kind == LISTEN_UDP)
+		r = set_udp_options(fd, a);
+	if (r == 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		r = -errno;
+	return r;
 }
 
 /* ---- listeners ---- */

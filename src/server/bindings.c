@@ -2,6 +2,7 @@
 #include "server/bindings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,11 @@ void bindings_deinit(struct bindings *b)
 		remove_row(b, b->count - 1);
 	free(b->rows);
 	b->rows = NULL;
+	for (size_t i = 0; i < b->passed_count; i++)
+		close(b->passed[i].fd);
+	free(b->passed);
+	b->passed = NULL;
+	b->passed_count = 0;
 }
 
 static struct binding *find(struct bindings *b, const struct addr *a)
@@ -124,9 +130,88 @@ static bool overlaps_own(const struct bindings *b, const struct addr *a)
 	return false;
 }
 
+/* ---- passed by a service manager */
+
+static void explain_passed(struct bindings *b, const struct addr *a, int error)
+{
+	char text[ADDR_TEXT_MAX];
+
+	snprintf(b->refusal, sizeof(b->refusal), "the socket that the service manager passed for %s cannot be used: %s",
+		 addr_format(a, text),
+		 error == -EAFNOSUPPORT ? "it takes IPv4 as well; its .socket unit must say BindIPv6Only=ipv6-only" : strerror(-error));
+}
+
+static bool pass_one(struct bindings *b, int fd)
+{
+	struct binding_passed p = {.fd = fd};
+	int error = listen_adopt(fd, &p.kind, &p.addr);
+
+	if (error == -EPROTOTYPE || error == -ENOTSOCK) {
+		log_warn("descriptor %d, which the service manager passed, is no UDP or TCP socket: closed", fd);
+		close(fd);
+		return true;
+	}
+	struct binding_passed *grown = realloc(b->passed, (b->passed_count + 1) * sizeof(*grown));
+	if (grown == NULL) {
+		close(fd);
+		return false;
+	}
+	b->passed = grown;
+	grown[b->passed_count++] = p;
+	if (error != 0)
+		explain_passed(b, &p.addr, error);
+	return error == 0;
+}
+
+bool bindings_pass(struct bindings *b, int first, size_t count)
+{
+	bool ok = true;
+
+	b->refusal[0] = '\0';
+	for (size_t i = 0; i < count; i++)
+		ok &= pass_one(b, first + (int)i);
+	return ok;
+}
+
+/* The passed ones of an address, in their order. Returns how many there are. */
+static size_t find_passed(const struct bindings *b, const struct binding *row, enum listen_kind kind, struct binding_passed **found)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->passed_count; i++)
+		if (b->passed[i].kind == kind && addr_equal(&b->passed[i].addr, &row->addr))
+			found[n++] = &b->passed[i];
+	return n;
+}
+
+/* Gives each passed socket to a worker, and each worker one. 1: there is none; 0, or the error. */
+static int share_passed(struct bindings *b, struct binding *row, enum listen_kind kind)
+{
+	struct binding_passed **found = calloc(b->passed_count + 1, sizeof(*found));
+	size_t n = found != NULL ? find_passed(b, row, kind, found) : 0;
+	int error = found == NULL ? -ENOMEM : n == 0 ? 1 : 0;
+
+	for (size_t i = 0; error == 0 && i < MAX(n, (size_t)b->workers); i++) {
+		int fd = fcntl(found[i % n]->fd, F_DUPFD_CLOEXEC, 0);
+		found[i % n]->used = true;
+		if (fd < 0)
+			error = -errno;
+		else if (!add_fd(row, fd))
+			error = -ENOMEM;
+	}
+	free(found);
+	return error;
+}
+
+/* ---- bound by us */
+
 /* The sockets of one kind that are missing. 0, or the error. */
 static int bind_kind(struct bindings *b, struct binding *row, enum listen_kind kind)
 {
+	int shared = b->passed_count > 0 && count_kind(row, kind) == 0 ? share_passed(b, row, kind) : 1;
+
+	if (shared <= 0)
+		return shared;
 	bool joins = overlaps_own(b, &row->addr);
 
 	for (size_t have = count_kind(row, kind); have < b->workers; have++) {
@@ -281,4 +366,11 @@ void bindings_log(const struct bindings *b)
 
 	for (size_t i = 0; i < b->count; i++)
 		log_info("listening on %s, UDP and TCP", addr_format(&b->rows[i].addr, text));
+	for (size_t i = 0; i < b->passed_count; i++)
+		if (b->passed[i].used)
+			log_info("%s over %s is a socket of the service manager", addr_format(&b->passed[i].addr, text),
+				 kind_names[b->passed[i].kind]);
+		else
+			log_warn("the service manager passed a socket for %s over %s, which `listen` does not name: nobody answers there",
+				 addr_format(&b->passed[i].addr, text), kind_names[b->passed[i].kind]);
 }

@@ -23,6 +23,7 @@
 #include "server/upkeep.h"
 #include "server/worker.h"
 #include "sys/cpus.h"
+#include "sys/passed.h"
 
 enum { WATCH_US = 1000000, LEFT_OUT_EVERY_US = 10 * US_PER_S };
 
@@ -509,11 +510,11 @@ static bool start(struct server *s, bool bound)
 }
 
 /* The only moment that needs a privilege; afterwards we become who `user` says. */
-static bool take_sockets(struct server *s, const struct config *c)
+static bool take_sockets(struct server *s, const struct config *c, size_t passed)
 {
 	if (s->options->takeover && !succession_ask(&s->succession, c, &s->bindings))
 		return false;
-	if (bindings_prepare(&s->bindings, c))
+	if (bindings_pass(&s->bindings, PASSED_FIRST, passed) && bindings_prepare(&s->bindings, c))
 		return confine_become(c);
 	log_error("%s", *s->bindings.refusal != '\0' ? s->bindings.refusal : "cannot start: out of memory");
 	return false;
@@ -522,6 +523,7 @@ static bool take_sockets(struct server *s, const struct config *c)
 int server_run(const struct server_options *options)
 {
 	struct server s = {.options = options};
+	size_t passed = passed_take(); /* first of all: descriptors that are opened later must not be taken for them */
 	struct config *c = load_first(options);
 	struct resolv r;
 
@@ -534,7 +536,7 @@ int server_run(const struct server_options *options)
 	read_resolv(c, &r);
 	bindings_init(&s.bindings, s.worker_count);
 	succession_init(&s.succession);
-	bool bound = take_sockets(&s, c);
+	bool bound = take_sockets(&s, c, passed);
 	s.snapshot = snapshot_new(c, &r, NULL);
 	bool started = start(&s, bound);
 	if (started)

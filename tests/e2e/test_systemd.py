@@ -3,12 +3,30 @@
 """What a service manager sees: readiness, reloads, the watchdog, how it is in words, the stop. The manager is this process."""
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 
-from lib import PATIENCE_S, Case, Forwarder, addresses, ask, endpoint_conf, main, wait_for, zones_conf
+from lib import (
+    LOOPBACK,
+    PATIENCE_S,
+    R53FWD,
+    Address,
+    Case,
+    Forwarder,
+    addresses,
+    ask,
+    endpoint_conf,
+    main,
+    make_query,
+    rcode,
+    wait_for,
+    zones_conf,
+)
 
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 WALL = 0x40000000
@@ -129,6 +147,70 @@ class Systemd(Case):
         self.serve(env={"NOTIFY_SOCKET": manager.address})
         manager.await_message("READY")
         self.assertEqual(manager.count("WATCHDOG", 1), 0)
+
+    PASS = "import os, sys\n" \
+        "fds = [int(fd) for fd in sys.argv[1].split(',')]\n" \
+        "for i, fd in enumerate(fds): os.dup2(fd, 3 + i)\n" \
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)))\n" \
+        "os.execv(sys.argv[2], sys.argv[2:])\n"
+
+    def activate(self, sockets, *words):
+        """r53fwd as a service manager starts it that has bound the sockets."""
+        # Numbers far from 3, 4, …, which the program below gives them.
+        kept = [fcntl.fcntl(s, fcntl.F_DUPFD, 100) for s in sockets]
+        said = os.path.join(self.stage.folder, "activated.err")
+        with open(said, "ab") as err:
+            argv = [sys.executable, "-c", self.PASS, ",".join(map(str, kept)), R53FWD, *words]
+            child = subprocess.Popen(argv, pass_fds=kept, stderr=err, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        for fd in kept:
+            os.close(fd)
+        self.addCleanup(lambda: child.poll() is None and child.kill())
+
+        def text():
+            with open(said, encoding="utf-8") as file:
+                return file.read()
+
+        return child, text
+
+    def test_sockets_that_are_passed_are_served_and_lose_nothing_over_a_restart(self):
+        ip = LOOPBACK.ip()
+        at = Address(ip, LOOPBACK.port(ip), None)
+        udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        with udp, tcp:
+            # As systemd has them: no SO_REUSEPORT, so nobody could bind beside them.
+            udp.bind((at.ip, at.port))
+            tcp.bind((at.ip, at.port))
+            tcp.listen()
+            conf = os.path.join(self.stage.folder, "activated.conf")
+            with open(conf, "w", encoding="utf-8") as file:
+                file.write(f"listen: ['{at.ip}:{at.port}']\nzones: []\nlocal-upstreams: ['127.0.0.1:1']\ncontrol: {conf}.sock\n")
+            for _ in range(2):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    # Asked while nobody runs: it waits in the socket's queue.
+                    client.settimeout(PATIENCE_S)
+                    client.sendto(make_query("localhost").to_wire(), (at.ip, at.port))
+                    child, said = self.activate((udp, tcp), "--zones", conf, "--workers", "3")
+                    self.assertEqual(rcode(client.recv(4096)), "NOERROR")
+                for i in range(30):
+                    self.expect(ask(at, "localhost", tcp=bool(i % 2)))
+                wait_for(lambda: "over TCP is a socket of the service manager" in said(), what="the log")
+                child.terminate()
+                self.assertEqual(child.wait(PATIENCE_S), 0)
+
+    def test_passed_socket_that_listen_does_not_name_is_said(self):
+        ip = LOOPBACK.ip()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind((ip, 0))
+            own = LOOPBACK.ip()
+            at = Address(own, LOOPBACK.port(own), None)
+            conf = os.path.join(self.stage.folder, "activated.conf")
+            with open(conf, "w", encoding="utf-8") as file:
+                file.write(f"listen: ['{at.ip}:{at.port}']\nzones: []\nlocal-upstreams: ['127.0.0.1:1']\ncontrol: {conf}.sock\n")
+            child, said = self.activate((udp,), "--zones", conf)
+            wait_for(lambda: f"passed a socket for {ip}:{udp.getsockname()[1]} over UDP, which `listen` does not name" in said(), what="it")
+            self.expect(ask(at, "localhost"))
+            child.terminate()
+            self.assertEqual(child.wait(PATIENCE_S), 0)
 
     @staticmethod
     def thread(program, name):

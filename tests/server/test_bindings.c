@@ -3,9 +3,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -254,6 +256,128 @@ static void our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one(void
 	close(fd);
 }
 
+/* A bound socket under the lowest number that is free, as a service manager leaves it. */
+static int bound(const char *text, int type, int v6only)
+{
+	bool any = strcmp(text + strlen(text) - 2, ":0") == 0;
+	char host[ADDR_TEXT_MAX];
+	struct addr a;
+	int one = 1;
+
+	snprintf(host, sizeof(host), "%s%s", text, any ? "1" : ""); /* addr_parse takes no port 0 */
+	assert_int_equal(addr_parse(&a, host, 0), 0);
+	if (any)
+		addr_set_port(&a, 0);
+	int fd = socket(a.sa.sa_family, type, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)), 0);
+	if (a.sa.sa_family == AF_INET6)
+		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)), 0);
+	assert_int_equal(bind(fd, &a.sa, addr_len(&a)), 0);
+	return fd;
+}
+
+static struct addr name_of(int fd)
+{
+	struct addr a = {0};
+	socklen_t len = sizeof(a);
+
+	assert_int_equal(getsockname(fd, &a.sa, &len), 0);
+	return a;
+}
+
+static bool same_socket(int a, int b)
+{
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_ino == y.st_ino;
+}
+
+static void passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound(void **state)
+{
+	int reserved;
+	struct addr a = reserve(&reserved, LISTEN_TCP);
+	char text[ADDR_TEXT_MAX];
+	struct config c = wanting(&a, 1);
+	struct bindings b;
+
+	(void)state;
+	close(reserved);
+	int fd = bound(addr_format(&a, text), SOCK_DGRAM, 0);
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_pass(&b, fd, 1));
+	assert_true(bindings_prepare(&b, &c));
+	assert_int_equal(b.rows[0].count, 2 * WORKERS);
+	for (size_t i = 0; i < WORKERS; i++) {
+		assert_true(same_socket(b.rows[0].fds[i], fd));
+		assert_true(fcntl(b.rows[0].fds[i], F_GETFL) & O_NONBLOCK);
+	}
+	for (size_t i = WORKERS; i < 2 * WORKERS; i++)
+		assert_false(same_socket(b.rows[0].fds[i], fd));
+	/* It stays for a reload that takes the address away and brings it back. */
+	bindings_cancel(&b);
+	assert_true(bindings_prepare(&b, &c));
+	assert_true(same_socket(b.rows[0].fds[0], fd));
+	bindings_deinit(&b);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void more_passed_sockets_than_workers_are_all_served(void **state)
+{
+	int first = bound("127.0.0.1:0", SOCK_DGRAM, 0);
+	struct addr a = name_of(first);
+	char text[ADDR_TEXT_MAX];
+	int second = bound(addr_format(&a, text), SOCK_DGRAM, 0), third = bound(text, SOCK_DGRAM, 0);
+	struct config c = wanting(&a, 1);
+	struct bindings b;
+
+	(void)state;
+	assert_int_equal(second, first + 1);
+	assert_int_equal(third, first + 2);
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_pass(&b, first, 3));
+	assert_true(bindings_prepare(&b, &c));
+	for (int i = 0; i < 3; i++)
+		assert_true(same_socket(b.rows[0].fds[i], first + i));
+	bindings_deinit(&b);
+}
+
+static void passed_socket_that_takes_ipv4_as_well_is_refused_with_the_remedy(void **state)
+{
+	int probe = socket(AF_INET6, SOCK_DGRAM, 0);
+	struct bindings b;
+
+	(void)state;
+	if (probe < 0)
+		skip();
+	close(probe);
+	int fd = bound("[::]:0", SOCK_DGRAM, 0);
+	bindings_init(&b, WORKERS);
+	assert_false(bindings_pass(&b, fd, 1));
+	assert_non_null(strstr(b.refusal, "its .socket unit must say BindIPv6Only=ipv6-only"));
+	bindings_deinit(&b);
+	fd = bound("[::]:0", SOCK_DGRAM, 1);
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_pass(&b, fd, 1));
+	bindings_deinit(&b);
+}
+
+static void what_is_no_socket_for_dns_is_closed(void **state)
+{
+	int ends[2], fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct bindings b;
+
+	(void)state;
+	bindings_init(&b, WORKERS);
+	assert_true(bindings_pass(&b, fd, 1));
+	assert_int_equal(pipe(ends), 0);
+	assert_true(bindings_pass(&b, ends[0], 1));
+	assert_int_equal(b.passed_count, 0);
+	assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+	close(ends[1]);
+	bindings_deinit(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +389,10 @@ int main(void)
 		cmocka_unit_test(inherited_sockets_that_nobody_wants_are_closed),
 		cmocka_unit_test(what_is_no_socket_of_the_internet_is_not_inherited),
 		cmocka_unit_test(our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one),
+		cmocka_unit_test(passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound),
+		cmocka_unit_test(more_passed_sockets_than_workers_are_all_served),
+		cmocka_unit_test(passed_socket_that_takes_ipv4_as_well_is_refused_with_the_remedy),
+		cmocka_unit_test(what_is_no_socket_for_dns_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
