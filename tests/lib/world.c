@@ -322,6 +322,7 @@ static void happen(struct world *w, struct event *e)
 		events->hint(events->arg, a, TRANSPORT_WRONG_CASE, 0);
 		return;
 	}
+	fake_cancel(t, a); /* an ICMP error that would come after its answer is nobody's */
 	a->transport = NULL;
 	t->open_attempts--;
 	if (e->kind == EVENT_FAILED)
