@@ -23,12 +23,16 @@ struct diagnostics {
 	size_t count;
 	size_t errors;           /* how many errors there were, those left out too */
 	size_t left_out;         /* came after row DIAGNOSTICS_MAX */
+	bool no_memory;
 };
 
 void diagnostics_init(struct diagnostics *d);
 void diagnostics_deinit(struct diagnostics *d);
 void diagnostics_add(struct diagnostics *d, enum diagnostic_kind kind, unsigned line, unsigned column, const char *format, ...)
 	PRINTF_LIKE(5, 6);
+
+/* We have no memory to read on: counts as an error, and diagnostics_print says so. The functions above do it themselves. */
+void diagnostics_no_memory(struct diagnostics *d);
 void diagnostics_sort(struct diagnostics *d);
 
 /* One line each: `FILE:LINE:COL: message`, `FILE: message` without a place; warnings begin with `warning: ` behind the place. */

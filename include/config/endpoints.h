@@ -13,7 +13,7 @@ void endpoints_read_resolvers(struct reading *r, const struct yaml *key, void *c
 void endpoints_read_local(struct reading *r, const struct yaml *key, void *config);
 
 /* Puts the local upstreams at index 0, with the defaults. First of all. */
-void endpoints_add_local(struct config *c);
+NODISCARD bool endpoints_add_local(struct reading *r, struct config *c);
 
 /* Index of the endpoint called `name`, or -1. */
 int endpoints_find(const struct config *c, const char *name);

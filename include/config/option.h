@@ -49,8 +49,8 @@ const struct config_option *config_options(size_t *count);
 /* The row of `key`, or NULL. */
 const struct config_option *option_find(enum option_section section, const char *key);
 
-/* Sets every field of a section's struct (zeroed before) to its default. */
-void option_set_defaults(enum option_section section, void *fields);
+/* Sets every field of a section's struct (zeroed before) to its default; false without memory for a text. */
+NODISCARD bool option_set_defaults(enum option_section section, void *fields);
 /* Frees the texts in it. */
 void option_free_texts(enum option_section section, void *fields);
 

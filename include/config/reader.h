@@ -59,8 +59,8 @@ const char *reader_shown(const struct yaml *item, char out[READER_SHOWN_MAX]);
 void reader_error(struct reading *r, const struct yaml *at, const char *format, ...) PRINTF_LIKE(3, 4);
 void reader_warning(struct reading *r, const struct yaml *at, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Memory for `count` zeroed objects; asserts that there is some: the file's size bounds it. */
-NODISCARD void *reader_allocate(size_t count, size_t bytes);
-NODISCARD char *reader_copy(const char *text);
+/* Memory for `count` zeroed objects, a copy of a text; NULL when there is no memory, which is then an error of the reading. */
+NODISCARD void *reader_allocate(struct reading *r, size_t count, size_t bytes);
+NODISCARD char *reader_copy(struct reading *r, const char *text);
 
 #endif

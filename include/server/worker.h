@@ -38,10 +38,11 @@ NODISCARD bool worker_listen(struct worker *w, enum listen_kind kind, int fd);
 
 NODISCARD int worker_start(struct worker *w); /* 0 or -errno */
 
-/* Messages; from the main thread. */
+/* Messages; from the main thread. Those about listeners are lost without memory, which they say by false: the new one is closed then. The
+ * others arrive, or nothing hangs on them. */
 void worker_adopt(struct worker *w, struct snapshot *s);
-void worker_add_listener(struct worker *w, enum listen_kind kind, int fd);
-void worker_remove_listener(struct worker *w, const struct addr *addr);
+NODISCARD bool worker_add_listener(struct worker *w, enum listen_kind kind, int fd);
+NODISCARD bool worker_remove_listener(struct worker *w, const struct addr *addr);
 void worker_pool_closed(struct worker *w, const char *pool_name);
 /* Asks though no client does; `name` is copied. */
 void worker_refresh(struct worker *w, const struct name *name, uint16_t type);

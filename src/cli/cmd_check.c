@@ -195,6 +195,11 @@ int cmd_check(const struct cli *cli)
 	if (!c)
 		return 1;
 	uint32_t *order = zones_by_length(c);
+	if (!order) {
+		fprintf(stderr, "%s: out of memory\n", cli->zones_path);
+		config_free(c);
+		return 1;
+	}
 	print_routes(c, order);
 	print_expansions(c);
 	print_guards(c, order);

@@ -28,37 +28,42 @@ static const char *const default_listen[] = {"127.0.0.1:53", "[::1]:53"};
 static const char *const default_allow_from[] = {"127.0.0.0/8",	  "::1/128",	    "10.0.0.0/8", "100.64.0.0/10",
 						 "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",	  "fe80::/10"};
 
-static void set_default_listen(struct config *c)
+static bool set_default_listen(struct reading *r, struct config *c)
 {
-	c->listen = reader_allocate(ARRAY_SIZE(default_listen), sizeof(*c->listen));
+	c->listen = reader_allocate(r, ARRAY_SIZE(default_listen), sizeof(*c->listen));
+	if (!c->listen)
+		return false;
 	c->listen_count = ARRAY_SIZE(default_listen);
 	c->listen_default = true;
 	for (size_t i = 0; i < c->listen_count; i++) {
 		int read = addr_parse(&c->listen[i], default_listen[i], 53);
 		ASSERT(read == 0);
 	}
+	return true;
 }
 
-static void set_default_allow_from(struct config *c)
+static bool set_default_allow_from(struct reading *r, struct config *c)
 {
-	c->allow_from = reader_allocate(ARRAY_SIZE(default_allow_from), sizeof(*c->allow_from));
+	c->allow_from = reader_allocate(r, ARRAY_SIZE(default_allow_from), sizeof(*c->allow_from));
+	if (!c->allow_from)
+		return false;
 	c->allow_from_count = ARRAY_SIZE(default_allow_from);
 	for (size_t i = 0; i < c->allow_from_count; i++) {
 		int read = cidr_parse(&c->allow_from[i], default_allow_from[i]);
 		ASSERT(read == 0);
 	}
+	return true;
 }
 
-static void set_defaults(struct config *c)
+static bool set_defaults(struct reading *r, struct config *c)
 {
-	option_set_defaults(SECTION_top, &c->top);
-	option_set_defaults(SECTION_cache, &c->cache);
-	option_set_defaults(SECTION_tcp, &c->tcp);
-	option_set_defaults(SECTION_rate_limit, &c->rate_limit);
-	option_set_defaults(SECTION_log, &c->log);
-	set_default_listen(c);
-	set_default_allow_from(c);
-	endpoints_add_local(c);
+	if (option_set_defaults(SECTION_top, &c->top) && option_set_defaults(SECTION_cache, &c->cache) &&
+	    option_set_defaults(SECTION_tcp, &c->tcp) && option_set_defaults(SECTION_rate_limit, &c->rate_limit) &&
+	    option_set_defaults(SECTION_log, &c->log) && set_default_listen(r, c) && set_default_allow_from(r, c) &&
+	    endpoints_add_local(r, c))
+		return true;
+	diagnostics_no_memory(r->d);
+	return false;
 }
 
 void config_free(struct config *c)
@@ -107,8 +112,10 @@ static void read_listen(struct reading *r, const struct yaml *key, void *into)
 
 	if (!list)
 		return;
-	struct addr *listen = reader_allocate(list->count, sizeof(*listen));
+	struct addr *listen = reader_allocate(r, list->count, sizeof(*listen));
 	size_t count = 0;
+	if (!listen)
+		return;
 	for (const struct yaml *member = list->first; member; member = member->next)
 		count += read_listen_address(r, member, listen, count, &listen[count]);
 	if (r->listen_given) {
@@ -128,8 +135,10 @@ static void read_networks(struct reading *r, const struct yaml *key, struct cidr
 	if (!list)
 		return;
 	free(*networks);
-	*networks = reader_allocate(list->count, sizeof(**networks));
+	*networks = reader_allocate(r, list->count, sizeof(**networks));
 	*count = 0;
+	if (!*networks)
+		return;
 	for (const struct yaml *member = list->first; member; member = member->next)
 		*count += reader_network(r, member, &(*networks)[*count]);
 }
@@ -242,6 +251,24 @@ static void read_root(struct reading *r, const struct yaml *root)
 		endpoints_warn_unused(r, root);
 }
 
+/* Where the caller has us listen, if it does. */
+static bool take_listen(struct reading *r, const struct addr *listen, size_t count)
+{
+	struct config *c = r->config;
+
+	if (count == 0)
+		return true;
+	struct addr *copy = reader_allocate(r, count, sizeof(*copy));
+	if (!copy)
+		return false;
+	memcpy(copy, listen, count * sizeof(*copy));
+	free(c->listen);
+	c->listen = copy;
+	c->listen_count = count;
+	c->listen_default = false;
+	return true;
+}
+
 static struct config *load_text(const char *text, size_t len, const struct addr *listen, size_t count, struct diagnostics *d)
 {
 	struct yaml_tree *tree = yaml_tree_read(text, len, d);
@@ -249,16 +276,9 @@ static struct config *load_text(const char *text, size_t len, const struct addr 
 
 	if (!tree)
 		return NULL;
-	r.config = reader_allocate(1, sizeof(*r.config));
-	set_defaults(r.config);
-	if (count > 0) {
-		free(r.config->listen);
-		r.config->listen = reader_allocate(count, sizeof(*listen));
-		memcpy(r.config->listen, listen, count * sizeof(*listen));
-		r.config->listen_count = count;
-		r.config->listen_default = false;
-	}
-	read_root(&r, yaml_tree_root(tree));
+	r.config = reader_allocate(&r, 1, sizeof(*r.config));
+	if (r.config && set_defaults(&r, r.config) && take_listen(&r, listen, count))
+		read_root(&r, yaml_tree_root(tree));
 	yaml_tree_free(tree);
 	diagnostics_sort(d);
 	if (d->errors == 0)
@@ -279,18 +299,20 @@ static ssize_t read_file(const char *path, char **text)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t got = fd < 0 ? -1 : 0;
 
-	*text = reader_allocate(1, allocated);
-	while (fd >= 0 && (got = read(fd, *text + len, allocated - len)) > 0) {
+	*text = malloc(allocated);
+	while (fd >= 0 && *text && (got = read(fd, *text + len, allocated - len)) > 0) {
 		len += (size_t)got;
 		if (len > YAML_MAX_BYTES)
 			break;
 		if (len < allocated)
 			continue;
 		allocated *= 2;
-		*text = realloc(*text, allocated);
-		ASSERT(*text);
+		char *grown = realloc(*text, allocated);
+		if (!grown)
+			free(*text);
+		*text = grown;
 	}
-	ssize_t result = got < 0 ? -errno : len > YAML_MAX_BYTES ? -EFBIG : (ssize_t)len;
+	ssize_t result = !*text && fd >= 0 ? -ENOMEM : got < 0 ? -errno : len > YAML_MAX_BYTES ? -EFBIG : (ssize_t)len;
 	if (fd >= 0)
 		close(fd);
 	return result;
@@ -310,9 +332,9 @@ static ssize_t read_source(const char *path, char **text)
 
 	if (strcmp(path, CONFIG_INLINE) != 0)
 		return read_file(path, text);
-	*text = reader_copy(inline_text ? inline_text : "");
-	if (!inline_text)
-		return -ENOENT;
+	*text = inline_text ? strdup(inline_text) : NULL;
+	if (!*text)
+		return inline_text ? -ENOMEM : -ENOENT;
 	size_t len = strlen(*text);
 	return len > YAML_MAX_BYTES ? -EFBIG : (ssize_t)len;
 }
@@ -344,6 +366,8 @@ struct config *config_load_listening(const char *path, const struct addr *listen
 
 	if (len == -EFBIG)
 		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "the file is larger than %d MiB", YAML_MAX_BYTES >> 20);
+	else if (len == -ENOMEM)
+		diagnostics_no_memory(d);
 	else if (len < 0)
 		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: %s", strerror((int)-len));
 	else
@@ -374,7 +398,7 @@ char *config_read_control(const char *path)
 	const struct yaml *key = root && root->kind == YAML_MAP ? yaml_tree_find(root, "control") : NULL;
 	if (key && key->value->kind == YAML_WORD && key->value->text[0] != '\0')
 		control = key->value->text;
-	char *copy = reader_copy(control);
+	char *copy = strdup(control);
 	yaml_tree_free(tree);
 	free(text);
 	diagnostics_deinit(&d);

@@ -33,7 +33,8 @@ static char *escape(const char *text)
 {
 	char *out = malloc(strlen(text) * 4 + 1), *to = out;
 
-	ASSERT(out);
+	if (!out)
+		return NULL;
 	while (*text != '\0') {
 		size_t octets = control_octets(text);
 		if (octets == 0)
@@ -51,6 +52,24 @@ static void count_one(struct diagnostics *d, enum diagnostic_kind kind)
 		d->errors++;
 }
 
+void diagnostics_no_memory(struct diagnostics *d)
+{
+	d->errors++;
+	d->no_memory = true;
+}
+
+/* Room for one more: the array doubles at each power of two. */
+static bool make_room(struct diagnostics *d)
+{
+	if ((d->count & (d->count - 1)) != 0)
+		return true;
+	struct diagnostic *rows = reallocarray(d->rows, d->count ? d->count * 2 : 1, sizeof(*d->rows));
+	if (!rows)
+		return false;
+	d->rows = rows;
+	return true;
+}
+
 void diagnostics_add(struct diagnostics *d, enum diagnostic_kind kind, unsigned line, unsigned column, const char *format, ...)
 {
 	char *sentence = NULL;
@@ -61,17 +80,18 @@ void diagnostics_add(struct diagnostics *d, enum diagnostic_kind kind, unsigned 
 		d->left_out++;
 		return;
 	}
-	/* The array doubles at each power of two. */
-	if ((d->count & (d->count - 1)) == 0) {
-		d->rows = reallocarray(d->rows, d->count ? d->count * 2 : 1, sizeof(*d->rows));
-		ASSERT(d->rows);
-	}
 	va_start(arguments, format);
 	int len = vasprintf(&sentence, format, arguments);
 	va_end(arguments);
-	ASSERT(len >= 0);
-	d->rows[d->count++] = (struct diagnostic){kind, line, column, escape(sentence)};
-	free(sentence);
+	char *escaped = len >= 0 ? escape(sentence) : NULL;
+	if (len >= 0)
+		free(sentence);
+	if (escaped && make_room(d)) {
+		d->rows[d->count++] = (struct diagnostic){kind, line, column, escaped};
+		return;
+	}
+	free(escaped);
+	diagnostics_no_memory(d);
 }
 
 static int compare(const void *a, const void *b)
@@ -103,6 +123,8 @@ void diagnostics_print(const struct diagnostics *d, const char *file, FILE *out)
 		else
 			fprintf(out, "%s: %s%s\n", file, kind, row->sentence);
 	}
+	if (d->no_memory)
+		fprintf(out, "%s: out of memory\n", file);
 	if (d->left_out > 0)
 		fprintf(out, "%s: and %zu more\n", file, d->left_out);
 }

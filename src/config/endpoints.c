@@ -148,7 +148,7 @@ static void read_address(struct reading *r, const struct yaml *member, struct co
 		}
 	}
 	if (check_address(r, member, e, &a))
-		e->addresses[e->count++] = (struct config_address){a, az ? reader_copy(az) : NULL};
+		e->addresses[e->count++] = (struct config_address){a, az ? reader_copy(r, az) : NULL};
 }
 
 static void read_addresses(struct reading *r, const struct yaml *key, void *into)
@@ -208,12 +208,31 @@ static void warn_of_shape(struct reading *r, const struct yaml *list, const stru
 		reader_warning(r, list, "all addresses are in the AZ `%s`: when it fails, the whole endpoint does", az);
 }
 
-static void set_defaults(struct config_endpoint *e, const char *name, enum config_endpoint_kind kind, unsigned line)
+static void give_back(struct config_endpoint *e)
 {
-	*e = (struct config_endpoint){.name = reader_copy(name), .kind = kind, .line = line};
-	e->addresses = reader_allocate(CONFIG_MAX_ADDRESSES, sizeof(*e->addresses));
-	option_set_defaults(SECTION_endpoint, &e->options);
-	option_set_defaults(SECTION_probe, &e->probe);
+	for (size_t i = 0; i < e->count; i++)
+		free(e->addresses[i].az);
+	option_free_texts(SECTION_endpoint, &e->options);
+	option_free_texts(SECTION_probe, &e->probe);
+	free(e->addresses);
+	free(e->name);
+}
+
+/* Adds one with its defaults, where there is room for it; NULL without memory. */
+static struct config_endpoint *add(struct reading *r, struct config *c, const char *name, enum config_endpoint_kind kind, unsigned line)
+{
+	struct config_endpoint *e = &c->endpoints[c->endpoint_count];
+
+	*e = (struct config_endpoint){.name = reader_copy(r, name), .kind = kind, .line = line};
+	e->addresses = reader_allocate(r, CONFIG_MAX_ADDRESSES, sizeof(*e->addresses));
+	if (e->name && e->addresses && option_set_defaults(SECTION_endpoint, &e->options) &&
+	    option_set_defaults(SECTION_probe, &e->probe)) {
+		c->endpoint_count++;
+		return e;
+	}
+	diagnostics_no_memory(r->d);
+	give_back(e);
+	return NULL;
 }
 
 static void read_endpoint(struct reading *r, const struct yaml *key, struct config_endpoint *e)
@@ -265,14 +284,19 @@ static void read_endpoints(struct reading *r, const struct yaml *key, enum confi
 		r->endpoints_wrong = true;
 		return;
 	}
-	c->endpoints = reallocarray(c->endpoints, c->endpoint_count + map->count, sizeof(*c->endpoints));
-	ASSERT(c->endpoints);
+	struct config_endpoint *grown = reallocarray(c->endpoints, c->endpoint_count + map->count, sizeof(*grown));
+	if (!grown) {
+		diagnostics_no_memory(r->d);
+		r->endpoints_wrong = true;
+		return;
+	}
+	c->endpoints = grown;
 	for (const struct yaml *name = map->first; name; name = name->next) {
 		if (!check_name(r, name))
 			continue;
-		struct config_endpoint *e = &c->endpoints[c->endpoint_count++];
-		set_defaults(e, name->text, kind, name->line);
-		read_endpoint(r, name, e);
+		struct config_endpoint *e = add(r, c, name->text, kind, name->line);
+		if (e)
+			read_endpoint(r, name, e);
 	}
 }
 
@@ -297,13 +321,14 @@ void endpoints_read_local(struct reading *r, const struct yaml *key, void *confi
 	read_addresses(r, key, local);
 }
 
-void endpoints_add_local(struct config *c)
+bool endpoints_add_local(struct reading *r, struct config *c)
 {
-	c->endpoints = reader_allocate(1, sizeof(*c->endpoints));
-	c->endpoint_count = 1;
-	set_defaults(&c->endpoints[0], "local", ENDPOINT_LOCAL, 0);
+	c->endpoints = reader_allocate(r, 1, sizeof(*c->endpoints));
+	if (!c->endpoints || !add(r, c, "local", ENDPOINT_LOCAL, 0))
+		return false;
 	c->endpoints[0].options.source_ports = LOCAL_SOURCE_PORTS;
 	c->local_from_resolv = true;
+	return true;
 }
 
 int endpoints_find(const struct config *c, const char *name)
@@ -318,8 +343,10 @@ void endpoints_warn_unused(struct reading *r, const struct yaml *root)
 {
 	static const char *const maps[] = {"inbound-endpoints", "resolvers"};
 	const struct config *c = r->config;
-	bool *used = reader_allocate(c->endpoint_count, sizeof(*used));
+	bool *used = reader_allocate(r, c->endpoint_count, sizeof(*used));
 
+	if (!used)
+		return;
 	for (size_t i = 0; i < c->zone_count; i++)
 		for (size_t j = 0; j < c->zones[i].to_count; j++)
 			used[c->zones[i].to[j]] = true;
@@ -337,14 +364,7 @@ void endpoints_warn_unused(struct reading *r, const struct yaml *root)
 
 void endpoints_free(struct config *c)
 {
-	for (size_t i = 0; i < c->endpoint_count; i++) {
-		struct config_endpoint *e = &c->endpoints[i];
-		for (size_t j = 0; j < e->count; j++)
-			free(e->addresses[j].az);
-		option_free_texts(SECTION_endpoint, &e->options);
-		option_free_texts(SECTION_probe, &e->probe);
-		free(e->addresses);
-		free(e->name);
-	}
+	for (size_t i = 0; i < c->endpoint_count; i++)
+		give_back(&c->endpoints[i]);
 	free(c->endpoints);
 }

@@ -62,8 +62,14 @@ static const struct config_expect *read_networks(struct reading *r, const struct
 
 	if (!list)
 		return NULL;
-	struct config_expect *e = reader_allocate(1, sizeof(*e));
-	e->networks = reader_allocate(list->count, sizeof(*e->networks));
+	struct config_expect *e = reader_allocate(r, 1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->networks = reader_allocate(r, list->count, sizeof(*e->networks));
+	if (!e->networks) {
+		give_back(e);
+		return NULL;
+	}
 	for (const struct yaml *member = list->first; member; member = member->next)
 		e->count += reader_network(r, member, &e->networks[e->count]);
 	if (c->expects && says_the_same(c->expects, e)) {

@@ -236,14 +236,17 @@ bool option_read(const struct config_option *o, const char *text, void *fields)
 	return true;
 }
 
-void option_set_defaults(enum option_section section, void *fields)
+bool option_set_defaults(enum option_section section, void *fields)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i].section != section || rows[i].standard[0] == '\0')
 			continue;
 		bool good = option_read(&rows[i], rows[i].standard, fields);
-		ASSERT(good);
+		ASSERT(good || rows[i].type == OPTION_TEXT);
+		if (!good)
+			return false;
 	}
+	return true;
 }
 
 void option_free_texts(enum option_section section, void *fields)

@@ -8,19 +8,21 @@
 
 #include "config/suggest.h"
 
-void *reader_allocate(size_t count, size_t bytes)
+void *reader_allocate(struct reading *r, size_t count, size_t bytes)
 {
 	void *memory = calloc(MAX(count, (size_t)1), bytes);
 
-	ASSERT(memory);
+	if (!memory)
+		diagnostics_no_memory(r->d);
 	return memory;
 }
 
-char *reader_copy(const char *text)
+char *reader_copy(struct reading *r, const char *text)
 {
 	char *copy = strdup(text);
 
-	ASSERT(copy);
+	if (!copy)
+		diagnostics_no_memory(r->d);
 	return copy;
 }
 
@@ -30,7 +32,10 @@ static void add(struct reading *r, enum diagnostic_kind kind, const struct yaml 
 	char *sentence = NULL;
 	int len = vasprintf(&sentence, format, arguments);
 
-	ASSERT(len >= 0);
+	if (len < 0) {
+		diagnostics_no_memory(r->d);
+		return;
+	}
 	diagnostics_add(r->d, kind, at->line, at->column, "%s", sentence);
 	free(sentence);
 }
@@ -173,7 +178,12 @@ static void report_value(struct reading *r, const struct yaml *key, const struct
 
 static void read_option(struct reading *r, const struct yaml *key, const struct config_option *o, void *fields)
 {
-	if (key->value->kind != YAML_WORD || !option_read(o, key->value->text, fields))
+	if (key->value->kind == YAML_WORD && option_read(o, key->value->text, fields))
+		return;
+	/* Of a text nothing is wrong but its absence. */
+	if (key->value->kind == YAML_WORD && o->type == OPTION_TEXT && key->value->text[0] != '\0')
+		diagnostics_no_memory(r->d);
+	else
 		report_value(r, key, o);
 }
 

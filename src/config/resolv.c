@@ -99,7 +99,7 @@ static void read_line(struct resolv *r, const char *line, const struct addr *own
 		add_server(r, &a);
 }
 
-/* Reads a file's text; empty when there is none. The caller frees. */
+/* Reads a file's text; empty when there is none, NULL without memory. The caller frees. */
 static char *read_text(const char *path)
 {
 	char *text = calloc(1, FILE_BYTES + 1);
@@ -107,8 +107,7 @@ static char *read_text(const char *path)
 	size_t len = 0;
 	ssize_t got;
 
-	ASSERT(text);
-	while (fd >= 0 && len < FILE_BYTES && (got = read(fd, text + len, FILE_BYTES - len)) > 0)
+	while (text && fd >= 0 && len < FILE_BYTES && (got = read(fd, text + len, FILE_BYTES - len)) > 0)
 		len += (size_t)got;
 	if (fd >= 0)
 		close(fd);
@@ -135,6 +134,8 @@ void resolv_read(struct resolv *r, const char *const *paths, const struct addr *
 	memset(r, 0, sizeof(*r));
 	for (; *paths; paths++) {
 		char *text = read_text(*paths), *rest = text, *line;
+		if (!text)
+			return; /* not a list from a file further down the row */
 		while ((line = strsep(&rest, "\n")))
 			read_line(r, line, own, own_count);
 		free(text);

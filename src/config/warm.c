@@ -43,13 +43,18 @@ static int compare_suffix(const void *key, const void *member)
 	return compare(s->octets, s->len, n->octets, n->len);
 }
 
-static void index_zones(const struct config *c, size_t first_zone, struct index *index)
+static bool index_zones(struct reading *r, size_t first_zone, struct index *index)
 {
+	const struct config *c = r->config;
+
 	index->count = c->zone_count - first_zone;
-	index->zones = reader_allocate(index->count, sizeof(*index->zones));
+	index->zones = reader_allocate(r, index->count, sizeof(*index->zones));
+	if (!index->zones)
+		return false;
 	for (size_t i = 0; i < index->count; i++)
 		index->zones[i] = &c->zones[first_zone + i];
 	qsort(index->zones, index->count, sizeof(*index->zones), compare_zones);
+	return true;
 }
 
 static bool is_within_any(const struct index *index, const struct name *n)
@@ -73,8 +78,12 @@ static void add(struct reading *r, const struct yaml *at, const struct name *nam
 		return;
 	}
 	if ((c->keep_warm_count & (c->keep_warm_count - 1)) == 0) { /* full at 0, 1, 2, 4, … */
-		c->keep_warm = reallocarray(c->keep_warm, MAX(2 * c->keep_warm_count, (size_t)1), sizeof(*c->keep_warm));
-		ASSERT(c->keep_warm);
+		struct config_warm *grown = reallocarray(c->keep_warm, MAX(2 * c->keep_warm_count, (size_t)1), sizeof(*grown));
+		if (!grown) {
+			diagnostics_no_memory(r->d);
+			return;
+		}
+		c->keep_warm = grown;
 	}
 	c->keep_warm[c->keep_warm_count++] = (struct config_warm){.name = *name, .line = at->line, .column = at->column};
 }
@@ -101,9 +110,8 @@ static void read_names(struct reading *r, const struct yaml *key, size_t first_z
 	const struct yaml *list = reader_expect_list(r, key, 1, WARM_MAX_NAMES);
 	struct index index;
 
-	if (!list)
+	if (!list || !index_zones(r, first_zone, &index))
 		return;
-	index_zones(r->config, first_zone, &index);
 	for (const struct yaml *member = list->first; member; member = member->next)
 		read_name(r, member, &index);
 	free(index.zones);
@@ -154,10 +162,12 @@ static int compare_warm(const void *x, const void *y)
 void warm_judge(struct reading *r)
 {
 	const struct config *c = r->config;
-	const struct config_warm **sorted = reader_allocate(c->keep_warm_count, sizeof(*sorted));
+	const struct config_warm **sorted = reader_allocate(r, c->keep_warm_count, sizeof(*sorted));
 	char name[TEXT_NAME_MAX];
 	size_t first = 0;
 
+	if (!sorted)
+		return;
 	for (size_t i = 0; i < c->keep_warm_count; i++)
 		sorted[i] = &c->keep_warm[i];
 	qsort(sorted, c->keep_warm_count, sizeof(*sorted), compare_warm);

@@ -44,13 +44,15 @@ struct building {
 	bool over; /* a bound was broken: `d` holds that alone */
 };
 
+/* NULL without memory. */
 static void *take(struct yaml_tree *t, size_t bytes)
 {
 	bytes = (bytes + 15) & ~(size_t)15;
 	if (!t->blocks || t->blocks->size - t->blocks->used < bytes) {
 		size_t size = MAX(bytes, (size_t)BLOCK_BYTES);
 		struct block *fresh = malloc(sizeof(*fresh) + size);
-		ASSERT(fresh);
+		if (!fresh)
+			return NULL;
 		fresh->used = 0;
 		fresh->size = size;
 		fresh->next = t->blocks;
@@ -94,6 +96,13 @@ static void give_up(struct building *b, unsigned line, unsigned column, const ch
 	b->over = true;
 }
 
+static void give_up_memory(struct building *b)
+{
+	diagnostics_deinit(b->d);
+	diagnostics_no_memory(b->d);
+	b->over = true;
+}
+
 static unsigned line_of(yaml_mark_t mark)
 {
 	return (unsigned)mark.line + 1;
@@ -109,6 +118,10 @@ static struct yaml *make(struct building *b, enum yaml_kind kind, yaml_mark_t ma
 	if (++b->items > YAML_MAX_ITEMS)
 		give_up(b, line_of(mark), column_of(mark), "too many values for one file");
 	struct yaml *item = take(b->tree, sizeof(*item));
+	if (!item) {
+		give_up_memory(b);
+		return NULL;
+	}
 	*item = (struct yaml){.kind = kind, .line = line_of(mark), .column = column_of(mark)};
 	return item;
 }
@@ -167,7 +180,10 @@ static void refuse_duplicates(struct building *b, struct yaml *map)
 	struct yaml **keys = calloc(map->count + 1, sizeof(struct yaml *));
 	size_t count = 0;
 
-	ASSERT(keys);
+	if (!keys) {
+		give_up_memory(b);
+		return;
+	}
 	for (struct yaml *key = (struct yaml *)map->first; key; key = (struct yaml *)key->next)
 		if (key->kind == YAML_WORD)
 			keys[count++] = key;
@@ -254,7 +270,10 @@ static void expand(struct building *b, struct yaml *word)
 	size_t len = 0;
 	FILE *out = open_memstream(&grown, &len);
 
-	ASSERT(out);
+	if (!out) {
+		give_up_memory(b);
+		return;
+	}
 	for (const char *at = word->text; *at != '\0';) {
 		const char *value = NULL;
 		size_t plain = strcspn(at, "$");
@@ -265,13 +284,16 @@ static void expand(struct building *b, struct yaml *word)
 		at += substitute(b, word, at, &value);
 		fputs(value ? value : "", out);
 	}
-	fclose(out);
+	bool whole = fclose(out) == 0 && grown != NULL;
 	b->expanded += len;
 	if (b->expanded > YAML_MAX_BYTES) {
 		give_up(b, word->line, word->column, "the environment makes the file too large");
 	} else {
-		char *text = take(b->tree, len + 1);
-		memcpy(text, grown, len + 1);
+		char *text = whole ? take(b->tree, len + 1) : NULL;
+		if (text)
+			memcpy(text, grown, len + 1);
+		else
+			give_up_memory(b);
 		word->text = text;
 	}
 	free(grown);
@@ -291,8 +313,12 @@ static void add_scalar(struct building *b, const yaml_event_t *event)
 {
 	size_t len = event->data.scalar.length;
 	struct yaml *word = make(b, YAML_WORD, event->start_mark);
-	char *text = take(b->tree, len + 1);
+	char *text = word ? take(b->tree, len + 1) : NULL;
 
+	if (!text) {
+		give_up_memory(b);
+		return;
+	}
 	memcpy(text, event->data.scalar.value, len);
 	text[len] = '\0';
 	word->text = text;
@@ -312,6 +338,8 @@ static void add_holder(struct building *b, const yaml_event_t *event, enum yaml_
 {
 	struct yaml *holder = make(b, kind, event->start_mark);
 
+	if (!holder)
+		return;
 	if (tag)
 		diagnostics_add(b->d, DIAGNOSTIC_ERROR, holder->line, holder->column, "tags (`!name`) are not used here");
 	open_level(b, holder);
@@ -321,6 +349,8 @@ static void add_alias(struct building *b, const yaml_event_t *event)
 {
 	struct yaml *item = make(b, YAML_REFUSED, event->start_mark);
 
+	if (!item)
+		return;
 	refuse(b, item, "aliases (`*%.64s`) are not used here: write the value out", (const char *)event->data.alias.anchor);
 	place(b, item);
 }
@@ -368,6 +398,10 @@ static bool add_event(struct building *b, const yaml_event_t *event)
 /* libyaml tells the place of most problems; of octets that are no text only their number in the file. */
 static void report_problem(struct building *b, const yaml_parser_t *parser, const char *text, size_t len)
 {
+	if (parser->error == YAML_MEMORY_ERROR) {
+		give_up_memory(b);
+		return;
+	}
 	unsigned line = line_of(parser->problem_mark), column = column_of(parser->problem_mark);
 	const char *problem = parser->problem ? parser->problem : "it cannot be read";
 	char sentence[256];
@@ -396,8 +430,11 @@ struct yaml_tree *yaml_tree_read(const char *text, size_t len, struct diagnostic
 	bool more = true;
 
 	b.tree = calloc(1, sizeof(*b.tree));
-	bool ready = yaml_parser_initialize(&parser) == 1;
-	ASSERT(b.tree && ready);
+	if (!b.tree || yaml_parser_initialize(&parser) != 1) {
+		free(b.tree);
+		diagnostics_no_memory(d);
+		return NULL;
+	}
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
 	while (more) {
 		yaml_event_t event;

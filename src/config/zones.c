@@ -66,9 +66,14 @@ static void add_zone(struct reading *r, const struct entry *entry, const struct 
 		return;
 	}
 	if (c->zone_count == r->zones_allocated) {
-		r->zones_allocated = MAX(r->zones_allocated * 2, (size_t)16);
-		c->zones = reallocarray(c->zones, r->zones_allocated, sizeof(*c->zones));
-		ASSERT(c->zones);
+		size_t room = MAX(r->zones_allocated * 2, (size_t)16);
+		struct config_zone *grown = reallocarray(c->zones, room, sizeof(*grown));
+		if (!grown) {
+			diagnostics_no_memory(r->d);
+			return;
+		}
+		c->zones = grown;
+		r->zones_allocated = room;
 	}
 	struct config_zone *zone = &c->zones[c->zone_count++];
 	*zone = entry->route;
@@ -76,7 +81,7 @@ static void add_zone(struct reading *r, const struct entry *entry, const struct 
 	zone->association = zone->association && name->labels > 0;
 	zone->line = at->line;
 	zone->column = at->column;
-	zone->source_text = source_text ? reader_copy(source_text) : NULL;
+	zone->source_text = source_text ? reader_copy(r, source_text) : NULL;
 }
 
 /* ---- name: ---- */
@@ -391,9 +396,9 @@ static int compare_zones(const void *x, const void *y, void *zones)
 
 static uint32_t *all_indices(const struct config *c)
 {
-	uint32_t *indices = reader_allocate(c->zone_count, sizeof(*indices));
+	uint32_t *indices = calloc(MAX(c->zone_count, (size_t)1), sizeof(*indices));
 
-	for (size_t i = 0; i < c->zone_count; i++)
+	for (size_t i = 0; indices && i < c->zone_count; i++)
 		indices[i] = (uint32_t)i;
 	return indices;
 }
@@ -422,6 +427,10 @@ static void refuse_duplicates(struct reading *r)
 	uint32_t *indices = all_indices(c);
 	size_t first = 0;
 
+	if (!indices) {
+		diagnostics_no_memory(r->d);
+		return;
+	}
 	qsort_r(indices, c->zone_count, sizeof(*indices), compare_zones, c->zones);
 	for (size_t i = 1; i < c->zone_count; i++) {
 		if (compare_octets(&c->zones[indices[first]], &c->zones[indices[i]]) != 0)
@@ -476,6 +485,7 @@ uint32_t *zones_by_length(const struct config *c)
 {
 	uint32_t *indices = all_indices(c);
 
-	qsort_r(indices, c->zone_count, sizeof(*indices), compare_length, c->zones);
+	if (indices)
+		qsort_r(indices, c->zone_count, sizeof(*indices), compare_length, c->zones);
 	return indices;
 }

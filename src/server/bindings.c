@@ -333,7 +333,7 @@ static bool hand_out(struct binding *row, struct worker **workers, uint32_t coun
 		enum listen_kind kind = kind_of(row->fds[i]);
 		struct worker *w = workers[next[kind]++ % count];
 		if (running)
-			worker_add_listener(w, kind, row->fds[i]);
+			ok &= worker_add_listener(w, kind, row->fds[i]);
 		else
 			ok &= worker_listen(w, kind, row->fds[i]);
 	}
@@ -352,9 +352,13 @@ bool bindings_commit(struct bindings *b, struct worker **workers, bool running)
 		if (row->fds != NULL && row->wanted) {
 			ok &= hand_out(row, workers, b->workers, running);
 		} else if (!row->wanted) {
+			bool gone = true;
 			for (uint32_t w = 0; w < b->workers; w++)
-				worker_remove_listener(workers[w], &row->addr);
-			remove_row(b, i);
+				gone &= worker_remove_listener(workers[w], &row->addr);
+			ok &= gone;
+			/* Else the next commit tells them again. */
+			if (gone)
+				remove_row(b, i);
 		}
 	}
 	return ok;

@@ -169,7 +169,7 @@ static bool read_again(struct server *s, FILE *said)
 	}
 	hand_over(s, next);
 	if (!bindings_commit(&s->bindings, s->workers, true))
-		log_error("out of memory: not every new address is served by every worker");
+		log_error("out of memory: not every worker has begun at a new address, or left an old one");
 	warn_without_local(next);
 	look_after_http(s);
 	return true;

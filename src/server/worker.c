@@ -18,15 +18,14 @@
 /* A stop waits this long for answers that are still out. */
 enum { STOP_PATIENCE_US = 5 * 1000000, POOL_NAME_MAX = 256 };
 
-enum order_kind { ORDER_ADOPT, ORDER_LISTEN, ORDER_UNLISTEN, ORDER_CLIENT, ORDER_POOL_CLOSED, ORDER_REFRESH, ORDER_STOP };
+enum order_kind { ORDER_LISTEN, ORDER_UNLISTEN, ORDER_CLIENT, ORDER_POOL_CLOSED, ORDER_REFRESH };
 
 struct order {
 	struct list link;
 	enum order_kind kind;
-	struct snapshot *snapshot; /* a reference */
 	struct addr addr;
 	enum listen_kind listen_kind;
-	int fd;         /* a listener's or a client's; of ORDER_STOP: the bridge, or -1 */
+	int fd;         /* a listener's or a client's */
 	uint8_t *bytes; /* heap: with a client */
 	size_t len;
 	char pool_name[POOL_NAME_MAX];
@@ -58,6 +57,10 @@ struct worker {
 	int bridge;                /* while stopping: where TCP clients go; -1: nowhere */
 	pthread_mutex_t mailbox_lock;
 	struct list mailbox;
+	/* What must arrive although there is no memory. */
+	struct snapshot *adopt; /* the newest that was not adopted yet: a reference, or NULL */
+	bool stop;
+	int stop_bridge; /* with `stop`: the bridge, or -1 */
 };
 
 /* ---- the loop's callbacks */
@@ -195,10 +198,6 @@ static void obey(struct worker *w, struct order *o)
 	uint64_t now_us = loop_now_us(w->loop);
 
 	switch (o->kind) {
-	case ORDER_ADOPT:
-		forward_adopt(w->forward, o->snapshot, now_us);
-		snapshot_unref(o->snapshot);
-		break;
 	case ORDER_LISTEN:
 		add_listener(w, o->listen_kind, o->fd);
 		break;
@@ -214,28 +213,37 @@ static void obey(struct worker *w, struct order *o)
 	case ORDER_REFRESH:
 		forward_refresh(w->forward, &o->name, o->type, now_us);
 		break;
-	case ORDER_STOP:
-		w->stop_by_us = now_us + STOP_PATIENCE_US;
-		w->bridge = o->fd;
-		close_listeners(w); /* each reads what the kernel holds, and sends what is still to be answered */
-		break;
 	}
 	free(o);
 }
 
+/* The snapshot comes first: orders that were posted later may be about what is in it. The stop comes last. */
 static void on_wakeup(void *arg)
 {
 	struct worker *w = arg;
+	struct list *link;
 
 	atomic_store_explicit(&w->asked, false, memory_order_relaxed);
-	for (;;) {
+	do {
 		pthread_mutex_lock(&w->mailbox_lock);
-		struct list *link = list_take_first(&w->mailbox);
+		struct snapshot *adopt = w->adopt;
+		w->adopt = NULL;
+		link = list_take_first(&w->mailbox);
+		bool stop = link == NULL && w->stop;
+		int bridge = w->stop_bridge;
 		pthread_mutex_unlock(&w->mailbox_lock);
-		if (link == NULL)
-			return;
-		obey(w, CONTAINER_OF(link, struct order, link));
-	}
+		if (adopt != NULL) {
+			forward_adopt(w->forward, adopt, loop_now_us(w->loop));
+			snapshot_unref(adopt);
+		}
+		if (link != NULL)
+			obey(w, CONTAINER_OF(link, struct order, link));
+		if (stop && w->stop_by_us == 0) {
+			w->stop_by_us = loop_now_us(w->loop) + STOP_PATIENCE_US;
+			w->bridge = bridge;
+			close_listeners(w); /* each reads what the kernel holds, and sends what is still to be answered */
+		}
+	} while (link != NULL);
 }
 
 /* ---- forward's world */
@@ -368,7 +376,7 @@ int worker_start(struct worker *w)
 	return -error;
 }
 
-/* Without memory the order is lost and said so by the caller's log; nothing else hangs on it. */
+/* False: there is no memory, and the order is lost. */
 static bool post(struct worker *w, const struct order *order)
 {
 	struct order *o = malloc(sizeof(*o));
@@ -386,17 +394,26 @@ static bool post(struct worker *w, const struct order *order)
 
 void worker_adopt(struct worker *w, struct snapshot *s)
 {
-	post(w, &(struct order){.kind = ORDER_ADOPT, .snapshot = snapshot_ref(s)});
+	pthread_mutex_lock(&w->mailbox_lock);
+	struct snapshot *passed_over = w->adopt;
+	w->adopt = snapshot_ref(s);
+	pthread_mutex_unlock(&w->mailbox_lock);
+	if (passed_over != NULL)
+		snapshot_unref(passed_over);
+	loop_wakeup_send(w->wakeup);
 }
 
-void worker_add_listener(struct worker *w, enum listen_kind kind, int fd)
+bool worker_add_listener(struct worker *w, enum listen_kind kind, int fd)
 {
-	post(w, &(struct order){.kind = ORDER_LISTEN, .listen_kind = kind, .fd = fd});
+	if (post(w, &(struct order){.kind = ORDER_LISTEN, .listen_kind = kind, .fd = fd}))
+		return true;
+	close(fd);
+	return false;
 }
 
-void worker_remove_listener(struct worker *w, const struct addr *addr)
+bool worker_remove_listener(struct worker *w, const struct addr *addr)
 {
-	post(w, &(struct order){.kind = ORDER_UNLISTEN, .addr = *addr});
+	return post(w, &(struct order){.kind = ORDER_UNLISTEN, .addr = *addr});
 }
 
 void worker_pool_closed(struct worker *w, const char *pool_name)
@@ -414,12 +431,16 @@ void worker_refresh(struct worker *w, const struct name *name, uint16_t type)
 
 void worker_stop(struct worker *w)
 {
-	post(w, &(struct order){.kind = ORDER_STOP, .fd = -1});
+	worker_hand_over(w, -1);
 }
 
 void worker_hand_over(struct worker *w, int bridge)
 {
-	post(w, &(struct order){.kind = ORDER_STOP, .fd = bridge});
+	pthread_mutex_lock(&w->mailbox_lock);
+	w->stop = true;
+	w->stop_bridge = bridge;
+	pthread_mutex_unlock(&w->mailbox_lock);
+	loop_wakeup_send(w->wakeup);
 }
 
 void worker_take_client(struct worker *w, int fd, const uint8_t *bytes, size_t len)
@@ -487,13 +508,13 @@ void worker_free(struct worker *w)
 		loop_free(w->loop);
 	LIST_FOR_EACH(link, &w->mailbox) {
 		struct order *o = CONTAINER_OF(link, struct order, link);
-		if (o->kind == ORDER_ADOPT)
-			snapshot_unref(o->snapshot);
 		if (o->kind == ORDER_LISTEN || o->kind == ORDER_CLIENT)
 			close(o->fd);
 		free(o->bytes);
 		free(o);
 	}
+	if (w->adopt != NULL)
+		snapshot_unref(w->adopt);
 	pthread_mutex_destroy(&w->mailbox_lock);
 	free(w);
 }

@@ -84,42 +84,69 @@ static int add_all(scmp_filter_ctx filter, uint32_t action, const char *const *n
 	return error;
 }
 
+/* "The argument equals", and "of the argument these bits equal": all fields given, as clang wants it. */
+static int allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp condition)
+{
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &condition);
+}
+
+static struct scmp_arg_cmp equals(unsigned argument, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_EQ, value, 0};
+}
+
+static struct scmp_arg_cmp bits_equal(unsigned argument, scmp_datum_t bits, scmp_datum_t value)
+{
+	return (struct scmp_arg_cmp){argument, SCMP_CMP_MASKED_EQ, bits, value};
+}
+
 /* Memory is written or executed, never both: what is executed was mapped before. */
 static int allow_memory(scmp_filter_ctx f)
 {
-	int error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	int error = allow_if(f, SCMP_SYS(mmap), bits_equal(2, PROT_EXEC, 0));
 
-	return error != 0 ? error : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return error != 0 ? error : allow_if(f, SCMP_SYS(mprotect), bits_equal(2, PROT_EXEC, 0));
 }
 
 static int allow_sockets(scmp_filter_ctx f)
 {
-	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
-	static const int families[] = {AF_INET, AF_INET6};
+	static const scmp_datum_t families[] = {AF_INET, AF_INET6}, types[] = {SOCK_DGRAM, SOCK_STREAM};
 	int error = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(types) && error == 0; i++)
-		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i / 2], 0),
-					 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)types[i % 2]));
+	for (size_t i = 0; i < ARRAY_SIZE(families) * ARRAY_SIZE(types) && error == 0; i++) {
+		const struct scmp_arg_cmp both[] = {equals(0, families[i / 2]), bits_equal(1, 0xf, types[i % 2])};
+		error = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), ARRAY_SIZE(both), both);
+	}
 	return error;
 }
 
 /* Threads and no processes; and clone3 not at all, whose flags lie in memory: then the C library takes clone. Signals go to ourselves
- * (abort), ioctl is for sockets. */
+ * (abort), ioctl is for sockets. Limits are looked at; setting them would need the third argument. */
 static int allow_looked_at(scmp_filter_ctx f)
 {
-	static const unsigned long controls[] = {FIONBIO, FIONREAD, SIOCGIFINDEX, SIOCGIFNAME};
-	static const int names[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, PR_GET_SECCOMP};
-	int error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	const struct {
+		int call;
+		struct scmp_arg_cmp condition;
+	} rows[] = {
+		{SCMP_SYS(clone), bits_equal(0, CLONE_THREAD, CLONE_THREAD)},
+		{SCMP_SYS(tgkill), equals(0, (scmp_datum_t)getpid())},
+		{SCMP_SYS(prlimit64), equals(2, 0)},
+		{SCMP_SYS(ioctl), equals(1, FIONBIO)},
+		{SCMP_SYS(ioctl), equals(1, FIONREAD)},
+		{SCMP_SYS(ioctl), equals(1, SIOCGIFINDEX)},
+		{SCMP_SYS(ioctl), equals(1, SIOCGIFNAME)},
+		{SCMP_SYS(prctl), equals(0, PR_SET_NAME)},
+		{SCMP_SYS(prctl), equals(0, PR_GET_NAME)},
+		{SCMP_SYS(prctl), equals(0, PR_SET_VMA)},
+		{SCMP_SYS(prctl), equals(0, PR_SET_NO_NEW_PRIVS)},
+		{SCMP_SYS(prctl), equals(0, PR_SET_SECCOMP)},
+		{SCMP_SYS(prctl), equals(0, PR_GET_SECCOMP)},
+	};
+	int error = 0;
 
-	if (error == 0)
-		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
-	for (size_t i = 0; i < ARRAY_SIZE(controls) && error == 0; i++)
-		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, controls[i], 0));
-	for (size_t i = 0; i < ARRAY_SIZE(names) && error == 0; i++)
-		error = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)names[i], 0));
-	/* Limits are looked at; setting them would need the third argument. */
-	return error != 0 ? error : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, 0, 0));
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && error == 0; i++)
+		error = allow_if(f, rows[i].call, rows[i].condition);
+	return error;
 }
 
 static int fill(scmp_filter_ctx f)

@@ -6,3 +6,6 @@ foreach(unit diagnostic suggest yaml option reader endpoints services reverse ex
   r53fwd_test(config ${unit})
 endforeach()
 r53fwd_test(config print LIBRARIES PkgConfig::JANSSON)
+# Every allocation fails once.
+r53fwd_test(config out_of_memory)
+r53fwd_faults(test_config_out_of_memory)

@@ -33,3 +33,6 @@ r53fwd_test(server forward_hostile SOURCES ${WORLD})
 r53fwd_test(server bulletin SOURCES ${WORLD})
 r53fwd_test(server load)
 r53fwd_test(server querylog SOURCES ${WORLD})
+# Every allocation fails once.
+r53fwd_test(server out_of_memory)
+r53fwd_faults(test_server_out_of_memory)
