@@ -43,10 +43,27 @@ static bool begins_label(const uint8_t *message, const struct moved *m, size_t a
 	return label == at;
 }
 
+/* The name that is read from `at` on stands in the copy as it does in the message: with every piece that its pointers lead to, for a piece
+ * may begin early and run far. */
+static bool is_unmoved(const struct trimming *t, size_t at)
+{
+	const uint8_t *message = t->a->message;
+
+	for (;;) {
+		bool pointer = message[at] > NAME_MAX_LABEL_OCTETS;
+		size_t next = at + (pointer ? 2 : message[at] + 1u);
+		if (next > t->unmoved)
+			return false;
+		if (message[at] == 0)
+			return true;
+		at = pointer ? dns_get16(message + at) & ANSWER_POINTER_MAX : next;
+	}
+}
+
 /* Where the copy has what stands at `from` of the message, 0 if nowhere. */
 static size_t moved_to(const struct trimming *t, size_t from)
 {
-	if (answer_own_end(t->a->message, t->a->body_end, from) <= t->unmoved)
+	if (is_unmoved(t, from))
 		return from;
 	for (unsigned i = 0; i < t->count; i++) {
 		const struct moved *m = &t->moved[i];
