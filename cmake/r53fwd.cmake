@@ -28,7 +28,7 @@ if(R53FWD_SANITIZE)
 endif()
 # What a kind of build has put into the program needs holes in its sandbox: src/sys/sandbox_holes_*.c.
 set(R53FWD_HOLES none)
-if(R53FWD_SANITIZE)
+if(R53FWD_SANITIZE OR R53FWD_FUZZ_ENGINE)
   set(R53FWD_HOLES sanitizer)
 elseif(CMAKE_C_FLAGS_DEBUG MATCHES "--coverage" AND CMAKE_BUILD_TYPE STREQUAL "Debug")
   set(R53FWD_HOLES coverage)

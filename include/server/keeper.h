@@ -8,7 +8,7 @@
 
 struct keeper;
 
-/* Never NULL: if the process cannot be made, that is said once it would be needed. Before there are threads. */
+/* NULL without memory; if the process cannot be made, that is said once it would be needed. Before there are threads. */
 NODISCARD struct keeper *keeper_new(void);
 
 /* Sees to it that what runs is what `c` says, and says in the log what became of the program, if there is news. At the start, at a reload,

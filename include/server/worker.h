@@ -59,6 +59,7 @@ NODISCARD bool worker_copy_sockets(struct worker *w, int **fds, size_t *count);
 
 /* Waits for the thread to end. */
 void worker_join(struct worker *w);
+/* One that still runs is stopped first. */
 void worker_free(struct worker *w);
 
 const struct metrics *worker_metrics(const struct worker *w);

@@ -255,8 +255,10 @@ static bool add_row(struct bindings *b, const struct addr *a, bool may_miss)
 	struct binding *row = append_row(b, a);
 	char text[ADDR_TEXT_MAX];
 
-	if (row == NULL)
+	if (row == NULL) {
+		explain(b, a, LISTEN_UDP, -ENOMEM);
 		return false;
+	}
 	row->wanted = true;
 	int error = bind_row(b, row, may_miss);
 	if (error == 0)

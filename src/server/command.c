@@ -30,7 +30,7 @@ static const char *shown(const char *from, char out[SHOWN_MAX])
 {
 	size_t len = 0;
 
-	for (; from[len] != '\0' && len < SHOWN_MAX - 1; len++)
+	for (; len < SHOWN_MAX - 1 && from[len] != '\0'; len++)
 		out[len] = from[len] >= ' ' && from[len] <= '~' ? from[len] : '?';
 	out[len] = '\0';
 	return out;

@@ -530,6 +530,11 @@ int server_run(const struct server_options *options)
 	if (c == NULL)
 		return 1;
 	s.keeper = keeper_new();
+	if (s.keeper == NULL) {
+		log_error("cannot start: out of memory");
+		config_free(c);
+		return 1;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
 	s.worker_count = wanted_workers(c);

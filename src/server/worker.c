@@ -41,6 +41,7 @@ struct open_listener {
 struct worker {
 	uint32_t index;
 	pthread_t thread;
+	bool running; /* from worker_start to worker_join; the main thread's */
 	struct loop *loop;
 	struct loop_timer *timer;
 	struct loop_wakeup *wakeup;
@@ -373,6 +374,7 @@ int worker_start(struct worker *w)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int error = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	w->running = error == 0;
 	return -error;
 }
 
@@ -493,10 +495,16 @@ bool worker_check(struct worker *w)
 void worker_join(struct worker *w)
 {
 	pthread_join(w->thread, NULL);
+	w->running = false;
 }
 
 void worker_free(struct worker *w)
 {
+	/* A start that failed behind it. */
+	if (w->running) {
+		worker_stop(w);
+		worker_join(w);
+	}
 	close_listeners(w);
 	if (w->forward != NULL)
 		forward_free(w->forward);

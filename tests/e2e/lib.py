@@ -325,9 +325,9 @@ class Sim(Program):
 
 class Forwarder(Program):
     """r53fwd. `conf` is zones.conf without `listen`: it listens at an address of our choice, or `at` an Address, and at those of
-    `more`, which may change before a reload."""
+    `more`, which may change before a reload. `program`: another one than R53FWD; `before`: what runs it, `prlimit …` say."""
 
-    def __init__(self, folder, conf, name="r53fwd", options=(), env=None, ready=True, at=None, more=()):
+    def __init__(self, folder, conf, name="r53fwd", options=(), env=None, ready=True, at=None, more=(), program=None, before=()):
         self.folder = folder
         self.ip = at.ip if at else LOOPBACK.ip()
         self.port = at.port if at else LOOPBACK.port(self.ip)
@@ -335,7 +335,7 @@ class Forwarder(Program):
         self.conf = os.path.join(folder, f"{name}.conf")
         self.control = os.path.join(folder, f"{name}.control")
         self.write_conf(conf)
-        super().__init__(name, folder, [R53FWD, "--zones", self.conf, *options], env)
+        super().__init__(name, folder, [*before, program or R53FWD, "--zones", self.conf, *options], env)
         if ready:
             wait_for(self.is_ready, what=f"{name}'s start")
 

@@ -26,6 +26,16 @@ function(r53fwd_e2e name)
       "R53FWD=$<TARGET_FILE:r53fwd>;R53FWD_HTTP=$<TARGET_FILE:r53fwd-http>;R53SIM=$<TARGET_FILE:r53sim>;R53FWD_SOURCE=${CMAKE_SOURCE_DIR}")
 endfunction()
 
+# The daemon whose calls can be made to fail: tests/lib/faults.h.
+add_executable(r53fwd_faulty ${CMAKE_SOURCE_DIR}/src/cli/main.c)
+target_link_libraries(r53fwd_faulty PRIVATE cli)
+r53fwd_faults(r53fwd_faulty)
+r53fwd_e2e(faults)
+if(NOT r53fwd_no_dnspython)
+  set_property(TEST e2e/faults APPEND PROPERTY ENVIRONMENT "R53FWD_FAULTY=$<TARGET_FILE:r53fwd_faulty>"
+    "R53FWD_HOLES=${R53FWD_HOLES}")
+endif()
+
 r53fwd_e2e(sim)
 r53fwd_e2e(log)
 r53fwd_e2e(behaviour)

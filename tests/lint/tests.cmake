@@ -3,4 +3,5 @@
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 add_test(NAME lint COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/lint/lint.py --root ${CMAKE_SOURCE_DIR} --report)
 add_test(NAME lint/rules COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/lint/test_lint.py)
-set_tests_properties(lint lint/rules PROPERTIES LABELS lint TIMEOUT 60 ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
+add_test(NAME lint/coverage COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/lint/test_rooms.py)
+set_tests_properties(lint lint/rules lint/coverage PROPERTIES LABELS lint TIMEOUT 60 ENVIRONMENT PYTHONDONTWRITEBYTECODE=1)
