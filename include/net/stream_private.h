@@ -14,6 +14,7 @@ struct stream {
 	uint8_t *held; /* heap */
 	uint8_t *out;  /* collected, heap; NULL while there is nothing */
 	uint32_t out_at, out_len, out_capacity;
+	uint32_t moved; /* bytes that left since stream_is_moving last said so */
 	bool paused;  /* see stream_is_paused */
 	bool blocked; /* the kernel takes no more for now */
 	bool ended;   /* nothing more comes in */
@@ -45,10 +46,14 @@ void stream_forget(struct stream *s);
  * sent) and ends at half of them, so that it does not change with each answer. */
 bool stream_is_paused(struct stream *s, uint32_t unanswered);
 
-/* Collects an answer. False without memory. */
+/* Collects an answer. False without memory, or when the client has left too much of it in ours: 1 MiB, or 64 KiB while all clients
+ * together have left 64 MiB. */
 NODISCARD bool stream_append(struct stream *s, const uint8_t *message, size_t len);
 
 /* Writes once what was collected. Returns the number of bytes (0: the kernel takes none), or -errno. */
 NODISCARD int stream_write(struct stream *s);
+
+/* The client takes what it gets: all of it, or 16 KiB since this was last true. A byte now and then is none. */
+bool stream_is_moving(struct stream *s);
 
 #endif

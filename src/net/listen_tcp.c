@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TCP from clients: pipelined questions, answered in the order in which answers come (RFC 7766 section 7).
  *
- * The life of a connection: accepted, if the limits allow → its bytes become queries, which go up → replies are
- * collected → one write per turn, at flush → the client is done, idle or slow: closed. Its slot's generation moves on,
- * so that replies still on their way find nobody.
- * Its two states are two lists, each in the order of last progress: *quiet*, when nothing is owed, and *busy*. A whole
- * question and bytes that left are progress; a part of a question is not.
+ * The life of a connection: accepted, if the limits allow → its bytes become queries, which go up → replies are collected → one write per
+ * turn, at flush → the client is done, idle or slow: closed. Its slot's generation moves on, so that late replies find nobody.
+ * Its two states are two lists, each in the order of last progress: *quiet*, when nothing is owed, and *busy*. A whole question is
+ * progress, and so are answers that leave (stream_is_moving); a part of a question is not.
  * When another process takes over, a connection that is owed nothing goes there instead, with what was read of it (listener_pass).
- * How it can fail: a reset, a length that is no DNS, or no memory end one connection. Without descriptors, accepting
- * rests.
+ * How it can fail: a reset, a length that is no DNS, or no memory end one connection. Without descriptors, accepting rests.
  *
- * The numbers: 16 KiB per read are some 400 small questions for one system call, and the most that a client can
- * leave unlooked at in our memory when it asks faster than it is answered; the rest waits in the kernel and, once
- * its window is full, at the client. 32 accepts a turn, at 9 us each, keep UDP waiting for 0.3 ms. */
+ * The numbers: 16 KiB per read are some 400 small questions for one system call, and the most that a client can leave unlooked at in our
+ * memory when it asks faster than it is answered; the rest waits in the kernel and, once its window is full, at the client. 32 accepts a
+ * turn, at 9 us each, keep UDP waiting for 0.3 ms; 64 questions of each connection are as many as UDP takes in one go. */
 #include "net/listen_private.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,12 +25,10 @@
 #include "net/slots_private.h"
 #include "net/stream_private.h"
 
-enum { IN_BYTES = 16 << 10 };
-enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 32, READS_AT_CLOSE = 16 };
-enum { ACCEPT_REST_US = 100 * US_PER_MS };
+enum { IN_BYTES = 16 << 10, BACKLOG = 1024, ACCEPTS_PER_TURN = 32, QUERIES_PER_TURN = 64, READS_AT_CLOSE = 16 };
 
 /* The timer looks at least this often, so that a shorter idle time from a reload is soon in force. */
-enum { LOOK_US = 5 * US_PER_S };
+enum { LOOK_US = 5 * US_PER_S, ACCEPT_REST_US = 100 * US_PER_MS };
 
 struct connection {
 	uv_poll_t poll;
@@ -175,7 +172,7 @@ static void write_out(struct connection *c)
 	int n = stream_write(&c->stream);
 	if (n < 0)
 		close_connection(c);
-	else if (n > 0)
+	else if (n > 0 && stream_is_moving(&c->stream))
 		c->progressed = true;
 }
 
@@ -242,7 +239,7 @@ static void hand_up(struct connection *c, const uint8_t *query, size_t len)
 		.tcp = {.slot = c->slot, .generation = c->tcp->slots.at[c->slot].generation},
 	};
 	c->unanswered++;
-	c->progressed = true;
+	c->progressed |= !c->stream.blocked; /* asking on is none while answers are left lying */
 	listen_hand_up(l, &to, query, len);
 }
 
@@ -250,7 +247,8 @@ static void hand_up_all(struct connection *c)
 {
 	const uint8_t *query;
 	size_t len;
-	while (!c->closed && !is_paused(c) && stream_next(&c->stream, &query, &len))
+	int most = c->tcp->draining ? INT_MAX : QUERIES_PER_TURN; /* the rest is the next turn's: others wait */
+	while (most-- > 0 && !c->closed && !is_paused(c) && stream_next(&c->stream, &query, &len))
 		hand_up(c, query, len);
 	if (!c->closed && !stream_keep(&c->stream))
 		c->broken = true;
@@ -348,12 +346,25 @@ static void settle(struct connection *c)
 
 /* ---- accepting ---- */
 
-/* At the limit of all the longest idle one of ours makes room; if we have none, it is the newcomer who goes. */
+/* Who makes room at the limit of all: the longest idle, else whoever has not taken its answers for the longest, else the newcomer. */
+static struct connection *find_victim(const struct listen_tcp *t)
+{
+	if (!list_empty(&t->quiet))
+		return CONTAINER_OF(t->quiet.next, struct connection, by_progress);
+	LIST_FOR_EACH(link, &t->busy) {
+		struct connection *c = CONTAINER_OF(link, struct connection, by_progress);
+		if (c->stream.blocked)
+			return c;
+	}
+	return NULL;
+}
+
 static bool admit(struct listen_tcp *t, const struct addr *client)
 {
 	enum limits_verdict verdict = listen_limits_enter(t->limits, client);
-	if (verdict == LIMITS_FULL && !list_empty(&t->quiet)) {
-		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+	struct connection *victim = verdict == LIMITS_FULL ? find_victim(t) : NULL;
+	if (victim) {
+		close_connection(victim);
 		verdict = listen_limits_enter(t->limits, client);
 	}
 	return verdict == LIMITS_ENTERED;

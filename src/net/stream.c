@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The numbers: 256 KiB are four of the longest answers or thousands of usual ones; a client that leaves more than
- * that in our memory does not read. An idle client keeps no buffer at all. */
+ * that in our memory does not read. An idle client keeps no buffer at all. 100 questions may be out when that shows, with
+ * answers of up to 64 KiB each: 1 MiB is where patience ends. 64 MiB for all together is a quarter of what 1,000 clients could
+ * keep otherwise; above it those lose that keep more than 64 KiB, which is nobody who reads. 16 KiB are what the slowest
+ * modem takes in 5 s. */
 #include "net/stream_private.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "net/listen.h"
 
-enum { UNSENT_LIMIT = 256 << 10, OUT_FIRST_BYTES = 512, LENGTH_BYTES = 2 };
+enum { UNSENT_LIMIT = 256 << 10, UNSENT_MOST = 1 << 20, OUT_FIRST_BYTES = 512, LENGTH_BYTES = 2 };
+enum { UNSENT_OF_ALL = 64 << 20, UNSENT_MODEST = 64 << 10, MOVING_BYTES = 16 << 10 };
+
+/* What the output of all streams takes of memory. */
+static _Atomic uint64_t held_by_all;
+
+static void hold(struct stream *s, size_t capacity)
+{
+	atomic_fetch_add_explicit(&held_by_all, capacity - (uint64_t)s->out_capacity, memory_order_relaxed);
+	s->out_capacity = (uint32_t)capacity;
+}
 
 void stream_init(struct stream *s, int fd)
 {
@@ -22,6 +36,7 @@ void stream_deinit(struct stream *s)
 {
 	frame_reader_deinit(&s->frames);
 	free(s->held);
+	hold(s, 0);
 	free(s->out);
 }
 
@@ -122,17 +137,22 @@ static bool make_room(struct stream *s, size_t bytes)
 	if (s->out_at + s->out_len + bytes <= s->out_capacity)
 		return true;
 	size_t capacity = MAX(MAX((size_t)s->out_capacity * 2, s->out_len + bytes), (size_t)OUT_FIRST_BYTES);
+	if (s->out_len > UNSENT_MODEST && atomic_load_explicit(&held_by_all, memory_order_relaxed) > UNSENT_OF_ALL)
+		return false;
 	uint8_t *out = realloc(s->out, capacity);
 	if (!out)
 		return false;
 	s->out = out;
-	s->out_capacity = (uint32_t)capacity;
+	hold(s, capacity);
 	return true;
 }
 
 bool stream_append(struct stream *s, const uint8_t *message, size_t len)
 {
-	if (!make_room(s, LENGTH_BYTES + len))
+	/* Whoever reads takes it now. */
+	if (s->out_len > UNSENT_LIMIT && !s->blocked && stream_write(s) < 0)
+		return false;
+	if (s->out_len > UNSENT_MOST || !make_room(s, LENGTH_BYTES + len))
 		return false;
 	uint8_t *at = s->out + s->out_at + s->out_len;
 	dns_put16(at, (uint16_t)len);
@@ -149,12 +169,22 @@ int stream_write(struct stream *s)
 	if (n > 0) {
 		s->out_at += (uint32_t)n;
 		s->out_len -= (uint32_t)n;
+		s->moved += (uint32_t)n;
 	}
 	s->blocked = s->out_len > 0;
 	if (!s->blocked) {
 		free(s->out);
 		s->out = NULL;
-		s->out_at = s->out_capacity = 0;
+		s->out_at = 0;
+		hold(s, 0);
 	}
 	return n > 0 ? (int)n : 0;
+}
+
+bool stream_is_moving(struct stream *s)
+{
+	if (s->blocked && s->moved < MOVING_BYTES)
+		return false;
+	s->moved = 0;
+	return true;
 }

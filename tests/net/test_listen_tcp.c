@@ -465,6 +465,66 @@ static void longest_idle_makes_room_at_the_limit_of_all(void **state)
 	serving_free(s);
 }
 
+static void client_that_takes_no_answers_makes_room_before_those_that_wait(void **state)
+{
+	struct serving *s = serving_new();
+	(void)state;
+	listen_limits_set(s->limits, 60 * (uint64_t)US_PER_S, 2, 100);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	int hog = ask_too_much(s, 500);
+	s->keep = true;
+	s->want = s->received + 1;
+	int waiting = connect_one(s);
+	ask(waiting, 7, 1);
+	serve_until(s, all_received);
+	int newcomer = connect_one(s);
+	assert_int_equal(connections(s), 2);
+	assert_int_equal(COUNT(s, refused), 0);
+	assert_false(is_closed(waiting));
+	assert_false(is_closed(newcomer));
+	s->reply_bytes = 0;
+	for (size_t i = 0; i < s->kept_count; i++)
+		reply_kept(s, i);
+	close(hog);
+	close(waiting);
+	close(newcomer);
+	serving_free(s);
+}
+
+static void many_questions_of_one_connection_take_turns(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s);
+	(void)state;
+	size_t turns = s->turns;
+	ask(client, 0, 400);
+	s->want = 400;
+	serve_until(s, all_received);
+	assert_true(s->turns - turns >= 400 / 64);
+	close(client);
+	serving_free(s);
+}
+
+/* 100 questions are out, each with an answer of 64 KiB, when it shows that the client does not read. */
+static void answers_to_a_client_that_does_not_read_are_bounded(void **state)
+{
+	struct serving *s = serve_tcp();
+	int client = connect_one(s), small = 4096;
+	(void)state;
+	assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	s->keep = true;
+	ask(client, 0, LISTEN_TCP_PIPELINE);
+	s->want = LISTEN_TCP_PIPELINE;
+	serve_until(s, all_received);
+	s->reply_bytes = 65000;
+	for (size_t i = 0; i < s->kept_count; i++)
+		reply_kept(s, i);
+	/* 6.5 MB are more than the kernel takes and what is kept for it: it is given up. */
+	serve_until(s, none_connected);
+	close(client);
+	serving_free(s);
+}
+
 static void newcomer_is_refused_when_nobody_is_idle(void **state)
 {
 	struct serving *s = serving_new();
@@ -555,6 +615,9 @@ int main(void)
 		cmocka_unit_test(connection_that_waits_for_answers_is_not_idle),
 		cmocka_unit_test(client_above_its_limit_is_refused),
 		cmocka_unit_test(longest_idle_makes_room_at_the_limit_of_all),
+		cmocka_unit_test(client_that_takes_no_answers_makes_room_before_those_that_wait),
+		cmocka_unit_test(many_questions_of_one_connection_take_turns),
+		cmocka_unit_test(answers_to_a_client_that_does_not_read_are_bounded),
 		cmocka_unit_test(newcomer_is_refused_when_nobody_is_idle),
 		cmocka_unit_test(many_connections_come_and_go),
 		cmocka_unit_test(accepting_rests_while_there_are_no_descriptors),

@@ -193,12 +193,74 @@ static void unsent_answers_pause_as_well(void **state)
 {
 	struct pair *p = *state;
 	static uint8_t answer[LONG];
+	p->stream.blocked = true; /* else they would leave */
 	for (int i = 0; i < 3; i++)
 		assert_true(stream_append(&p->stream, answer, sizeof(answer)));
 	assert_false(stream_is_paused(&p->stream, 0));
 	for (int i = 0; i < 2; i++)
 		assert_true(stream_append(&p->stream, answer, sizeof(answer)));
 	assert_true(stream_is_paused(&p->stream, 0));
+}
+
+/* Appends until it is refused; returns how much is held then. */
+static size_t append_all(struct stream *s)
+{
+	static uint8_t answer[LONG];
+	for (int i = 0; i < 1000; i++)
+		if (!stream_append(s, answer, sizeof(answer)))
+			return s->out_len;
+	fail();
+	return 0;
+}
+
+static void client_that_leaves_a_mebibyte_has_left_too_much(void **state)
+{
+	struct pair *p = *state;
+	assert_in_range(append_all(&p->stream), 1 << 20, (1 << 20) + 2 + LONG);
+}
+
+static void all_clients_together_are_bounded(void **state)
+{
+	enum { MANY = 120 };
+	struct pair *p = *state;
+	static struct stream many[MANY];
+	size_t held = 0;
+	for (int i = 0; i < MANY; i++) {
+		stream_init(&many[i], p->fds[OURS]);
+		many[i].blocked = true;
+		held += append_all(&many[i]);
+	}
+	/* Buffers double, so that 64 MiB of memory hold less. The last ones were refused early. */
+	assert_in_range(held, 32 << 20, 80 << 20);
+	assert_in_range(many[MANY - 1].out_len, LONG, 3 * LONG);
+	/* Who takes what it gets is served all the same. */
+	assert_true(stream_append(&p->stream, (const uint8_t *)"first answer", 12));
+	for (int i = 0; i < MANY; i++)
+		stream_deinit(&many[i]);
+	assert_in_range(append_all(&p->stream), 1 << 20, (1 << 20) + 2 + LONG);
+}
+
+static void byte_now_and_then_is_no_motion(void **state)
+{
+	struct pair *p = *state;
+	static uint8_t got[1 << 16];
+	append_all(&p->stream);
+	assert_true(stream_write(&p->stream) >= 0);
+	(void)stream_is_moving(&p->stream);
+	assert_true(p->stream.blocked);
+	assert_false(stream_is_moving(&p->stream));
+	p->stream.moved = (16 << 10) - 1;
+	assert_false(stream_is_moving(&p->stream));
+	p->stream.moved = 16 << 10;
+	assert_true(stream_is_moving(&p->stream));
+	assert_false(stream_is_moving(&p->stream));
+	/* Or all that there is. */
+	while (p->stream.blocked) {
+		while (read(p->fds[THEIRS], got, sizeof(got)) > 0)
+			continue;
+		assert_true(stream_write(&p->stream) >= 0);
+	}
+	assert_true(stream_is_moving(&p->stream));
 }
 
 static void nobody_to_write_to_is_an_error(void **state)
@@ -223,6 +285,9 @@ int main(void)
 		STREAM_TEST(answers_leave_in_one_write_and_leave_no_memory),
 		STREAM_TEST(answers_that_do_not_fit_go_on_where_they_stopped),
 		STREAM_TEST(unsent_answers_pause_as_well),
+		STREAM_TEST(client_that_leaves_a_mebibyte_has_left_too_much),
+		STREAM_TEST(all_clients_together_are_bounded),
+		STREAM_TEST(byte_now_and_then_is_no_motion),
 		STREAM_TEST(nobody_to_write_to_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
