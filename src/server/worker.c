@@ -33,9 +33,22 @@ struct order {
 	uint16_t type;
 };
 
+/* What net counts, and where it is shown. */
+static const struct {
+	enum metric metric;
+	size_t offset;
+} listener_metrics[] = {
+	{METRIC_DROPPED_PORT_ZERO, offsetof(struct listener_counts, port_zero)},
+	{METRIC_DROPPED_TOO_LONG, offsetof(struct listener_counts, too_long)},
+	{METRIC_UNSENT, offsetof(struct listener_counts, send_failed)},
+	{METRIC_TCP_ACCEPTED, offsetof(struct listener_counts, accepted)},
+	{METRIC_TCP_REFUSED, offsetof(struct listener_counts, refused)},
+};
+
 struct open_listener {
 	struct list link;
 	struct listener *listener;
+	uint64_t counted[ARRAY_SIZE(listener_metrics)];
 };
 
 struct worker {
@@ -49,6 +62,7 @@ struct worker {
 	struct transport_env env;
 	struct random random;
 	struct metrics metrics;
+	uint64_t counted_mismatched, counted_forgeries; /* of env */
 	struct listen_limits *limits;
 	struct worker_news news;
 	struct list listeners;     /* changed under the lock below, for those who copy their sockets */
@@ -93,8 +107,28 @@ static bool pass_client(void *arg, int fd, const uint8_t *bytes, size_t len)
 	return false;
 }
 
+static void count(struct worker *w, enum metric metric, uint64_t now, uint64_t *counted)
+{
+	if (LIKELY(now == *counted))
+		return;
+	metrics_add(&w->metrics, metric, now - *counted);
+	*counted = now;
+}
+
+/* Takes over what was counted since the last turn. */
+static void count_listener(struct worker *w, struct open_listener *o)
+{
+	struct listener_counts now;
+
+	listener_counts(o->listener, &now);
+	for (size_t i = 0; i < ARRAY_SIZE(listener_metrics); i++)
+		count(w, listener_metrics[i].metric, *(const uint64_t *)(const void *)((const char *)&now + listener_metrics[i].offset),
+		      &o->counted[i]);
+}
+
 static void close_listener(struct worker *w, struct open_listener *o)
 {
+	count_listener(w, o);
 	pthread_mutex_lock(&w->mailbox_lock);
 	list_remove(&o->link);
 	pthread_mutex_unlock(&w->mailbox_lock);
@@ -116,8 +150,13 @@ static void on_turn(void *arg)
 	struct worker *w = arg;
 	forward_flush(w->forward);
 	uint64_t next_us = forward_next_us(w->forward);
-	LIST_FOR_EACH(link, &w->listeners)
-		listener_flush(CONTAINER_OF(link, struct open_listener, link)->listener);
+	count(w, METRIC_DROPPED_MISMATCHED_ANSWER, w->env.mismatched, &w->counted_mismatched);
+	count(w, METRIC_FORGERIES, w->env.forgeries, &w->counted_forgeries);
+	LIST_FOR_EACH(link, &w->listeners) {
+		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
+		listener_flush(o->listener);
+		count_listener(w, o);
+	}
 	if (UNLIKELY(w->stop_by_us != 0)) {
 		bool done = forward_waiting(w->forward) == 0 && w->open_listeners == 0;
 		if (done || loop_now_us(w->loop) >= w->stop_by_us) {

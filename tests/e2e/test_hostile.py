@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients and networks that mean harm, against the real program: what docs/security.md says of them."""
 
+import contextlib
+import json
+import os
 import socket
 import struct
 import threading
 import time
+import unittest
 
 import dns.flags
 import dns.message
@@ -32,6 +36,62 @@ def drain(s):
             found.append(s.recv(4096))
     except TimeoutError:
         return found
+
+
+def metric(fwd, family, **labels):
+    """The value of one of the daemon's counters, from its control socket."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(PATIENCE_S)
+        s.connect(fwd.control)
+        s.sendall(b'{"command": "metrics"}\n')
+        got = b""
+        while piece := s.recv(65536):
+            got += piece
+    samples = next(f["samples"] for f in json.loads(got)["families"] if f["name"] == f"r53fwd_{family}")
+    return next(sample["value"] for sample in samples if sample.get("labels", {}) == labels)
+
+
+class Counted(Case):
+    """What is dropped is counted, where an operator looks."""
+
+    def counts(self, fwd, family, at_least=1, **labels):
+        wait_for(lambda: metric(fwd, family, **labels) >= at_least, what=f"{family} {labels}")
+
+    def test_datagrams_that_are_too_long_are_counted(self):
+        fwd, _, _ = self.serve()
+        with bound("127.99.0.1") as s:
+            s.sendto(b"x" * 3000, (fwd.ip, fwd.port))
+        self.counts(fwd, "dropped_total", reason="too_long")
+
+    @unittest.skipIf(os.geteuid() != 0, "skipped: only root may forge a source port")
+    def test_datagrams_from_port_0_are_counted(self):
+        fwd, _, _ = self.serve()
+        query = encode("www.corp.test", 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as s:
+            s.sendto(struct.pack("!4H", 0, fwd.port, 8 + len(query), 0) + query, (fwd.ip, 0))
+        self.counts(fwd, "dropped_total", reason="port_zero")
+
+    def test_connections_that_are_refused_are_counted(self):
+        fwd, _, _ = self.serve(rest="tcp: {connections: 20, per-client: 2}")
+        held = [socket.create_connection((fwd.ip, fwd.port), source_address=("127.99.0.1", 0), timeout=PATIENCE_S) for _ in range(5)]
+        self.counts(fwd, "tcp_refused_total", at_least=3)
+        self.counts(fwd, "tcp_accepted_total", at_least=2)
+        for s in held:
+            s.close()
+
+    def test_answers_that_fit_nothing_are_counted(self):
+        fwd, sim, _ = self.serve(endpoint="policy: ordered, hedge: off")
+        sim.ctl(0, "wrong-id")
+        ask(fwd, "www.corp.test")
+        self.counts(fwd, "dropped_total", reason="mismatched_answer")
+
+    def test_queries_above_the_rate_are_counted(self):
+        fwd, _, _ = self.serve(rest="rate-limit: {qps: 1, slip: 2}")
+        with bound("127.99.0.1") as s:
+            for i in range(50):
+                s.sendto(encode("www.corp.test", i), (fwd.ip, fwd.port))
+        self.counts(fwd, "dropped_total", at_least=10, reason="rate_limit")
+        self.counts(fwd, "slipped_total", at_least=10)
 
 
 class RateLimit(Case):
@@ -185,12 +245,13 @@ class Connections(Besieged):
 
     def test_clients_that_hold_connections_do_not_keep_others_out(self):
         """At the limit the longest idle is closed."""
-        fwd, _, _ = self.serve(rest="tcp: {connections: 20, per-client: 10}")
+        fwd, _, _ = self.serve(rest="tcp: {connections: 20, per-client: 10}\nworkers: 1\n")
         held = []
         for i in range(4):
             for _ in range(10):
                 s = socket.create_connection((fwd.ip, fwd.port), source_address=(f"127.99.1.{i + 1}", 0), timeout=PATIENCE_S)
-                s.send(b"\0")  # half a length
+                with contextlib.suppress(ConnectionError):  # it may have made room already
+                    s.send(b"\0")  # half a length
                 held.append(s)
         self.expect(ask(fwd, "www.corp.test", tcp=True, source="127.99.2.1"), ips=WWW)
         for s in held:
@@ -271,6 +332,8 @@ class Guesses(Case):
         fwd = self.forwarder(conf + "zones:\n  - {name: corp.test, to: seoul, association: off}\nlocal-upstreams: ['127.0.0.1:1']\n")
         self.expect(ask(fwd, "victim.corp.test"), ips=["10.20.1.1"])
         self.assertEqual(guesser.over_tcp, 1)
+        wait_for(lambda: metric(fwd, "forgeries_total") == 1, what="the count")
+        self.assertGreaterEqual(metric(fwd, "dropped_total", reason="mismatched_answer"), 64)
         self.expect(ask(fwd, "victim.corp.test"), ips=["10.20.1.1"])
 
 
