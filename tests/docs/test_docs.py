@@ -84,6 +84,30 @@ def printed(what):
     return subprocess.run([os.environ["R53FWD_BINARY"], "--print", what], check=True, capture_output=True, text=True).stdout
 
 
+def blocks(markdown, language):
+    """(line, text) of each fenced block of a language."""
+    for m in re.finditer(r"^```%s\n(.*?)^```" % re.escape(language), markdown, re.S | re.M):
+        yield markdown.count("\n", 0, m.start()) + 1, m.group(1)
+
+
+def spoken_commands(markdown):
+    """The command lines of r53fwd, in shell blocks and in `code`: words up to the end of the line, a pipe or a comment."""
+    shell = "\n".join(text for _, text in blocks(markdown, "sh"))
+    for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", markdown)) + shell.split("\n"):
+        for m in re.finditer(r"(?:^|[\s(])r53fwd[ \t]+([^|#;>&)]*)", code):
+            yield m.group(1).split()
+
+
+def unknown_words(words, commands, flags):
+    """What of a command line `r53fwd WORDS` the program does not know: a command in lower case, or an option."""
+    if words and re.fullmatch(r"[a-z]+", words[0]) and words[0] not in commands:
+        yield words[0]
+    for word in words:
+        m = re.match(r"--([a-z-]+)", word)
+        if m and m.group(1) not in flags:
+            yield word
+
+
 class Documents(unittest.TestCase):
     """The tree itself."""
 
@@ -121,6 +145,58 @@ class Documents(unittest.TestCase):
             self.skipTest("neither docs/man/zones.conf.5 nor R53FWD_BINARY is there")
         for name, page in pages.items():
             self.assertEqual([], missing_options(page, options), name)
+
+    def test_examples_of_zones_conf_pass_check(self):
+        """Blocks of YAML with `zones:` at their left edge are whole files."""
+        if not os.environ.get("R53FWD_BINARY"):
+            self.skipTest("R53FWD_BINARY is not there")
+        wrong, tried = [], 0
+        for path in self.markdown:
+            for line, text in blocks(read(ROOT, path), "yaml"):
+                if not re.search(r"^zones:", text, re.M):
+                    continue
+                tried += 1
+                said = self.check_file([os.environ["R53FWD_BINARY"], "check", "--zones"], text)
+                wrong += ["%s:%d: %s" % (path, line, said)] if said else []
+        self.assertEqual([], wrong)
+        self.assertGreater(tried, 5)
+
+    # What the peers themselves say of their configuration, where they are installed.
+    PEERS = {
+        "unbound": ["unbound-checkconf"],
+        "dnsmasq": ["dnsmasq", "--test", "-C"],
+        "named": ["named-checkconf"],
+        "dnsdist": ["dnsdist", "--check-config", "-C"],
+    }
+
+    def test_peers_accept_their_examples(self):
+        wrong = []
+        for language, command in self.PEERS.items():
+            program = shutil.which(command[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+            for path in self.markdown if program else []:
+                for line, text in blocks(read(ROOT, path), language):
+                    said = self.check_file([program] + command[1:], text)
+                    wrong += ["%s:%d: %s" % (path, line, said)] if said else []
+        self.assertEqual([], wrong)
+
+    @staticmethod
+    def check_file(command, text):
+        """What `command FILE` complains of; None if it does not."""
+        with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            run = subprocess.run(command + [file.name], capture_output=True, text=True, check=False)
+        return run.stdout + run.stderr if run.returncode else None
+
+    def test_commands_that_are_spoken_of_exist(self):
+        commands = re.findall(r'^COMMAND\("([^"]+)"', read(ROOT, "include/tables/commands.def"), re.M)
+        flags = re.findall(r'^FLAG\(\w+, "([^"]+)"', read(ROOT, "include/tables/flags.def"), re.M)
+        self.assertTrue(commands and flags)
+        wrong = []
+        for path in self.markdown:
+            for words in spoken_commands(read(ROOT, path)):
+                wrong += ["%s: r53fwd %s: %s" % (path, " ".join(words), w) for w in unknown_words(words, commands, flags)]
+        self.assertEqual([], wrong)
 
     def test_manual_pages_are_clean(self):
         if not shutil.which("mandoc"):
@@ -178,6 +254,19 @@ class Rules(unittest.TestCase):
             self.assertTrue(MACHINE.search(text), text)
         for text in ("/workers", "frame/work", "http://example.com/root-hints", "/etc/work", "/root.zone"):
             self.assertFalse(MACHINE.search(text), text)
+
+    def test_block_of_a_language_is_found_with_its_line(self):
+        text = "# One\n\n```yaml\na: 1\n```\n```sh\nls\n```\n"
+        self.assertEqual([(3, "a: 1\n")], list(blocks(text, "yaml")))
+
+    def test_command_lines_are_found_in_code_alone(self):
+        text = "r53fwd nothing `r53fwd check --zones F` `r53fwd-http`\n```sh\nr53fwd status --json | jq\n# r53fwd here\nr53fwd\n```\n"
+        self.assertEqual([["check", "--zones", "F"], ["status", "--json"], ["here"]], list(spoken_commands(text)))
+
+    def test_unknown_words_of_a_command_line_are_found(self):
+        self.assertEqual([], list(unknown_words("check --zones=F".split(), ["check"], ["zones"])))
+        self.assertEqual(["paint", "--red"], list(unknown_words("paint --zones F --red".split(), ["check"], ["zones"])))
+        self.assertEqual([], list(unknown_words(["NAME"], ["check"], [])))
 
     def test_missing_option_is_found(self):
         self.assertEqual(["size"], missing_options("max\\-qps and min-size", ["max-qps", "size"]))
