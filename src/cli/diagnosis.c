@@ -262,6 +262,17 @@ static void judge_spread(const struct diagnosing *d)
 		findings_add(d->out, FINDING_NO_AZ, &at, "%zu", count);
 }
 
+static void judge_left_out(const struct diagnosing *d)
+{
+	const struct finding_place at = of_endpoint(d->e);
+	size_t asked = 0;
+
+	for (size_t i = 0; i < d->e->count; i++)
+		asked += d->e->addresses[i].asked > 0;
+	if (asked < d->e->count)
+		findings_add(d->out, FINDING_ADDRESSES_LEFT_OUT, &at, "%zu of %zu addresses were asked", asked, d->e->count);
+}
+
 static void judge_duplicates(const struct diagnosing *d)
 {
 	for (size_t i = 0; i < d->e->count; i++) {
@@ -455,6 +466,7 @@ static void judge_endpoint(const struct diagnosing *d)
 		judge_ttls(d);
 		judge_spread(d);
 	}
+	judge_left_out(d);
 	judge_duplicates(d);
 	judge_ourselves(d);
 	judge_loop(d);
