@@ -15,7 +15,8 @@ struct host {
 	int listen_error[HOST_EARS]; /* by listen: 0 free, else errno of bind */
 	int ears[HOST_EARS];	     /* UDP sockets that were bound there; none while a daemon runs */
 	size_t ear_count;
-	bool daemon;
+	bool daemon;			/* one runs: it answered at the control socket, or to `version.server` where we would listen */
+	bool told;			/* it was at the control socket: the rest is known */
 	char version[HOST_VERSION_MAX]; /* of the daemon */
 	long long uptime_s, loops;	/* its queries refused as loops */
 	struct resolv local;		/* the local upstreams, if zones.conf names none */

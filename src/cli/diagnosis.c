@@ -176,7 +176,10 @@ static void judge_answers(const struct diagnosing *d, const struct survey_addres
 
 	strbuf_init(&s, memory, sizeof(memory));
 	list_rcodes(a, &s);
-	if (survey_is_failing(a))
+	/* A company's own server may know its own zones only. */
+	if (d->e->kind == ENDPOINT_LOCAL && survey_is_failing(a) && a->rcodes[DNS_REFUSED] == survey_errors(a))
+		ADD_AT(d, a, FINDING_RESOLVER_REFUSED, "%s", "");
+	else if (survey_is_failing(a))
 		ADD_AT(d, a, is_inbound(d->e) ? FINDING_RCODE : FINDING_RESOLVER_RCODE, "%s to all of %u questions", memory,
 		       survey_errors(a));
 	else if (a->no_edns)
@@ -554,7 +557,10 @@ static void judge_host(const struct survey *s, const struct host *h, struct find
 		judge_ports(h, out);
 		return;
 	}
-	findings_add(out, FINDING_DAEMON, &nowhere, "r53fwd %s has been running for %lld s", h->version, h->uptime_s);
+	if (h->told)
+		findings_add(out, FINDING_DAEMON, &nowhere, "r53fwd %s has been running for %lld s", h->version, h->uptime_s);
+	else
+		findings_add(out, FINDING_DAEMON, &nowhere, "r53fwd %s serves here, and its control socket is elsewhere", h->version);
 	if (h->loops > 0)
 		findings_add(out, FINDING_LOOPS_SEEN, &nowhere, "%lld", h->loops);
 }

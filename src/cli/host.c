@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,9 @@
 #include <jansson.h>
 
 #include "net/control.h"
+#include "wire/dns.h"
 
-enum { DAEMON_MS = 2000 };
+enum { DAEMON_MS = 2000, VERSION_MS = 500, VERSION_ID = 0x7235, ANSWER_BYTES = 512 };
 
 static void ask_daemon(struct host *h, const char *control)
 {
@@ -22,12 +24,47 @@ static void ask_daemon(struct host *h, const char *control)
 		return;
 	json_t *status = json_loadb(reply.text, reply.len, 0, NULL);
 	const char *version = json_string_value(json_object_get(status, "version"));
-	h->daemon = version != NULL;
+	h->daemon = h->told = version != NULL;
 	snprintf(h->version, sizeof(h->version), "%s", version != NULL ? version : "");
 	h->uptime_s = (long long)json_number_value(json_object_get(status, "uptime_seconds"));
 	h->loops = (long long)json_integer_value(json_object_get(json_object_get(status, "metrics"), "r53fwd_loops_total"));
 	json_decref(status);
 	control_reply_deinit(&reply);
+}
+
+/* What `version.server` in class CHAOS is answered at `a`; returns its length, 0: nothing. */
+static size_t ask_version(const struct addr *a, uint8_t answer[ANSWER_BYTES])
+{
+	static const uint8_t query[] = "\x72\x35\1\0\0\1\0\0\0\0\0\0\7version\6server\0\0\x10\0\3";
+	int fd = socket(a->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct pollfd polled = {.fd = fd, .events = POLLIN};
+	ssize_t len = 0;
+
+	if (fd >= 0 && connect(fd, &a->sa, addr_len(a)) == 0 && send(fd, query, sizeof(query) - 1, 0) > 0 &&
+	    poll(&polled, 1, VERSION_MS) == 1)
+		len = recv(fd, answer, ANSWER_BYTES, 0);
+	if (fd >= 0)
+		close(fd);
+	return len > (ssize_t)sizeof(query) && dns_id(answer) == VERSION_ID ? (size_t)len : 0;
+}
+
+/* Whoever has our port may be an r53fwd whose control socket is not where we looked. */
+static void recognise(struct host *h, const struct addr *listen)
+{
+	static const char mark[] = "r53fwd ";
+	uint8_t answer[ANSWER_BYTES];
+	struct addr a = *listen;
+
+	if (addr_is_any(&a) && addr_parse(&a, a.sa.sa_family == AF_INET ? "127.0.0.1" : "::1", addr_port(listen)) < 0)
+		ASSERT_NEVER("both are addresses");
+	size_t len = ask_version(&a, answer), used = 0;
+	const uint8_t *text = memmem(answer, len, mark, sizeof(mark) - 1);
+	if (text == NULL)
+		return;
+	h->daemon = true;
+	for (text += sizeof(mark) - 1; text<answer + len && * text> ' ' && *text <= '~' && used < HOST_VERSION_MAX - 1; text++)
+		h->version[used++] = (char)*text;
+	h->version[used] = '\0';
 }
 
 /* Binds without sharing the port with anybody: whoever has it keeps it. */
@@ -42,6 +79,8 @@ static void listen_at(struct host *h, size_t i)
 		h->listen_error[i] = errno;
 		if (fd >= 0)
 			close(fd);
+		if (h->listen_error[i] == EADDRINUSE)
+			recognise(h, a);
 		return;
 	}
 	h->ears[h->ear_count++] = fd;

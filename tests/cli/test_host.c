@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pretend.h"
+#include "scripted.h"
 
 #include "cli/host.h"
 
@@ -70,6 +71,42 @@ static void taken_port_is_an_error_even_for_the_same_user(void **state)
 	assert_int_equal(host.ear_count, 0);
 	host_deinit(&host);
 	close(fd);
+}
+
+static const char *version;
+
+/* A TXT record with `version`, to whatever is asked. */
+static size_t tells_its_version(struct scripted *s, const struct question *q, size_t len, bool tcp, uint8_t *out)
+{
+	uint8_t text[64];
+
+	(void)s;
+	(void)len;
+	(void)tcp;
+	assert_int_equal(q->class, DNS_CLASS_CH);
+	text[0] = (uint8_t)strlen(version);
+	memcpy(text + 1, version, text[0]);
+	return scripted_record(out, scripted_header(q, 0, out), DNS_TYPE_TXT, 0, text, text[0] + 1u);
+}
+
+static void our_own_kind_at_the_port_is_recognised(void **state)
+{
+	static const struct {
+		const char *says, *version;
+	} kinds[] = {{"r53fwd 9.9", "9.9"}, {"r53fwd \033[31m", ""}, {"unbound 1.17.1", NULL}, {"r53fwd", NULL}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		version = kinds[i].says;
+		struct scripted *s = scripted_new("127.0.0.1", tells_its_version, true, false);
+		listen_at[0] = s->addr;
+		look(NULL, 1);
+		assert_int_equal(host.daemon, kinds[i].version != NULL);
+		assert_false(host.told);
+		assert_string_equal(host.version, kinds[i].version ? kinds[i].version : "");
+		host_deinit(&host);
+		scripted_free(s);
+	}
 }
 
 static void address_of_another_host_is_not_available(void **state)
@@ -181,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(free_port_is_listened_at_and_given_back),
 		cmocka_unit_test(taken_port_is_an_error_even_for_the_same_user),
+		cmocka_unit_test(our_own_kind_at_the_port_is_recognised),
 		cmocka_unit_test(address_of_another_host_is_not_available),
 		cmocka_unit_test(running_daemon_is_asked_and_its_ports_left_alone),
 		cmocka_unit_test(what_is_no_daemon_is_not_taken_for_one),

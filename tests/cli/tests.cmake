@@ -5,3 +5,4 @@ foreach(unit ask screen import import_yaml import_join import_conf cmd_import cm
    sounder finding diagnosis survey host cmd_doctor)
   r53fwd_test(cli ${unit} LIBRARIES PkgConfig::JANSSON)
 endforeach()
+r53fwd_test(cli diagnosis_host LIBRARIES PkgConfig::JANSSON)

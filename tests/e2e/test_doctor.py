@@ -247,6 +247,12 @@ class Host(Doctor):
         sim.ctl("az1", "closed")
         self.assertEqual(self.ids(self.doctor(fwd.conf)), ["address-closed", "daemon"])
 
+    def test_daemon_with_another_control_socket_is_recognised(self):
+        fwd, _, _ = self.serve()
+        report = self.doctor(fwd.conf, "--control", os.path.join(self.stage.folder, "nobody.sock"))
+        self.assertEqual(self.ids(report), ["daemon"])
+        self.assertIn("its control socket is elsewhere", self.found(report, "daemon")["seen"])
+
     def test_loop_is_found_without_a_daemon(self):
         """A local upstream that forwards to where we would listen."""
         sim = self.sim()
@@ -277,7 +283,13 @@ class Host(Doctor):
     def test_local_upstream_that_is_silent_or_fails(self):
         sim, world = self.sim(), self.world()
         path = self.conf([endpoint_conf(sim)], world=world)
-        for fault, kind in {"silent": "resolver-silent", "closed": "resolver-silent", "rcode REFUSED": "resolver-rcode"}.items():
+        faults = {
+            "silent": "resolver-silent",
+            "closed": "resolver-silent",
+            "rcode REFUSED": "resolver-refused",
+            "rcode SERVFAIL": "resolver-rcode",
+        }
+        for fault, kind in faults.items():
             with self.subTest(fault=fault):
                 world.ctl("all", "heal")
                 world.ctl("all", fault)
