@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "config/yaml.h"
@@ -202,6 +203,30 @@ static void control_fits_a_socket_address(void **state)
 	expect_problems(text, "z:2:10: `control` is longer than the 107 octets that a socket's path may have\n");
 }
 
+static void the_digest_tells_whether_a_file_has_changed(void **state)
+{
+	char path[] = "/tmp/r53fwd-digest-XXXXXX";
+	int fd = mkstemp(path);
+	struct diagnostics d;
+	uint64_t before, after;
+
+	(void)state;
+	assert_int_equal(write(fd, "zones: []\n", 10), 10);
+	diagnostics_init(&d);
+	struct config *c = config_load(path, &d);
+	assert_non_null(c);
+	assert_int_equal(config_read_digest(path, &before), 0);
+	assert_true(c->digest == before);
+	assert_int_equal(write(fd, "#\n", 2), 2);
+	assert_int_equal(config_read_digest(path, &after), 0);
+	assert_true(after != before);
+	assert_int_equal(config_read_digest("/nowhere/zones.conf", &after), -ENOENT);
+	config_free(c);
+	diagnostics_deinit(&d);
+	close(fd);
+	unlink(path);
+}
+
 /* What config_read_control finds in a file with this text. */
 static void expect_control(const char *text, const char *expected)
 {
@@ -375,6 +400,7 @@ int main(void)
 		cmocka_unit_test(an_environment_that_holds_nothing_cannot_be_loaded),
 		cmocka_unit_test(the_callers_listen_stands_for_the_files),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_an_error_without_a_place),
+		cmocka_unit_test(the_digest_tells_whether_a_file_has_changed),
 		cmocka_unit_test(a_huge_file_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,6 +175,21 @@ static void a_wildcard_is_every_address_of_this_host(void **state)
 	expect(text, "", "::", first, expected);
 }
 
+static void a_text_may_name_any_server(void **state)
+{
+	struct resolv r;
+	char one[ADDR_TEXT_MAX];
+
+	(void)state;
+	resolv_read_text(&r, "nameserver 127.0.0.1\n#nameserver 10.0.0.9\nnameserver fd00::2");
+	assert_int_equal(r.count, 2);
+	assert_string_equal(addr_format(&r.servers[0], one), "127.0.0.1:53");
+	assert_string_equal(addr_format(&r.servers[1], one), "[fd00::2]:53");
+	assert_null(r.path);
+	resolv_read_text(&r, "");
+	assert_int_equal(r.count, 0);
+}
+
 static void lists_are_the_same_if_their_servers_and_order_are(void **state)
 {
 	struct resolv a = {.path = "a", .count = 2}, b = {.path = "b", .count = 2};
@@ -202,6 +217,7 @@ int main(void)
 		cmocka_unit_test(the_number_of_servers_is_bounded),	    cmocka_unit_test(the_size_of_a_file_is_bounded),
 		cmocka_unit_test(the_environment_can_name_the_file),
 		cmocka_unit_test(a_wildcard_is_every_address_of_this_host),
+		cmocka_unit_test(a_text_may_name_any_server),
 		cmocka_unit_test(lists_are_the_same_if_their_servers_and_order_are),
 	};
 	return cmocka_run_group_tests(tests, make_files, remove_files);
