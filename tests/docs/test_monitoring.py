@@ -80,7 +80,7 @@ class Monitoring(unittest.TestCase):
         self.assertLessEqual(left_out, {
             "r53fwd_start_time_seconds", "r53fwd_ready", "r53fwd_workers", "r53fwd_config_loaded_time_seconds",
             "r53fwd_address_answers_total", "r53fwd_address_share", "r53fwd_prefetches_total", "r53fwd_guard_violations_total",
-            "r53fwd_tcp_accepted_total",
+            "r53fwd_tcp_accepted_total", "r53fwd_log_left_out_total",
         })
 
     def test_panels_have_their_own_numbers_and_places(self):
