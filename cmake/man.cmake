@@ -3,7 +3,8 @@
 # Schema, completion for bash.
 # Included after the program; run as a script (cmake -DPROGRAM=… -DWHAT=… -DFRAME=… -DOUTPUT=… -P man.cmake) it fills the man page's frame.
 if(CMAKE_SCRIPT_MODE_FILE)
-  execute_process(COMMAND ${PROGRAM} --print ${WHAT} OUTPUT_VARIABLE options RESULT_VARIABLE status)
+  # EMULATOR: what runs a program that was built for another processor; mostly nothing.
+  execute_process(COMMAND ${EMULATOR} ${PROGRAM} --print ${WHAT} OUTPUT_VARIABLE options RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "${PROGRAM} --print ${WHAT}: ${status}")
   endif()
@@ -23,8 +24,8 @@ foreach(pair man:zones.conf.5 metrics:r53fwd-metrics.7)
   list(GET pair 1 page)
   add_custom_command(
     OUTPUT ${printed}/${page}
-    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:r53fwd> -DWHAT=${what} -DFRAME=${CMAKE_SOURCE_DIR}/docs/man/${page}.in
-      -DOUTPUT=${printed}/${page} -P ${CMAKE_SOURCE_DIR}/cmake/man.cmake
+    COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:r53fwd> -DEMULATOR=${CMAKE_CROSSCOMPILING_EMULATOR} -DWHAT=${what}
+      -DFRAME=${CMAKE_SOURCE_DIR}/docs/man/${page}.in -DOUTPUT=${printed}/${page} -P ${CMAKE_SOURCE_DIR}/cmake/man.cmake
     DEPENDS r53fwd ${CMAKE_SOURCE_DIR}/docs/man/${page}.in ${CMAKE_SOURCE_DIR}/cmake/man.cmake
     VERBATIM)
 endforeach()

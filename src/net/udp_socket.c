@@ -6,8 +6,9 @@
 #include "net/udp_socket.h"
 
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <string.h>
+#include <time.h> /* linux/errqueue.h does not bring it along */
+#include <linux/errqueue.h>
 #include <unistd.h>
 
 enum { PORT_LOWEST = 1024, PORT_COUNT = 65536 - PORT_LOWEST, PORT_TRIES = 10 };

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -101,7 +101,7 @@ void takeover_init(struct takeover *t)
 /* Its ports are free when it is gone: the one after another, so that its control socket may be closed and its ports not yet. */
 static void await_end(pid_t pid)
 {
-	struct pollfd wait = {.fd = pidfd_open(pid, 0), .events = POLLIN};
+	struct pollfd wait = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
 
 	if (wait.fd < 0)
 		return;

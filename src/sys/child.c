@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -256,7 +257,7 @@ __attribute__((noreturn)) static void become_keeper(int socket)
 
 	/* Its own end alone, moved to where the rest can be closed behind it: the program gets the standard streams and nothing else. */
 	k.socket = dup2(socket, STDERR_FILENO + 1);
-	(void)close_range(STDERR_FILENO + 2, UINT_MAX, 0);
+	(void)syscall(SYS_close_range, STDERR_FILENO + 2, UINT_MAX, 0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);

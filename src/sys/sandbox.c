@@ -17,6 +17,11 @@
 
 #include "sys/sandbox_private.h"
 
+/* Kernel 5.17; musl's <sys/prctl.h> is older. */
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d61
+#endif
+
 /* Calls of all threads, whatever their arguments. Names that an architecture does not have are passed over. */
 static const char *const allowed[] = {
 	/* datagrams, streams */

@@ -21,6 +21,7 @@ from netns import SKIPPED, Namespace  # noqa: E402
 
 # What the tarball's README says.
 OLDEST_GLIBC = (2, 36)
+PACKAGES = ["r53fwd", "r53fwd-http", "r53fwd-tools"]
 
 PLACE = OUT = None
 
@@ -36,6 +37,7 @@ zones:
   - {reverse: 10.20.0.0/16, to: seoul}
 local-upstreams: [127.0.20.1]
 """
+HTTP = "http: 127.0.0.1:9553\n"
 
 SIM = ["--address", "127.0.10.1,az=apne2-az1", "127.0.10.2,az=apne2-az2", "127.0.20.1,az=office"]
 SOA = "60 SOA ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 60"
@@ -84,13 +86,13 @@ class Built(unittest.TestCase):
     def test_same_commit_gives_the_same_octets(self):
         again = os.path.join(PLACE, "twice")
         run(os.path.join(SOURCE, "packaging", "build.sh"), again, cwd=SOURCE)
-        self.assertGreaterEqual(len(packages(again)), 5)
+        self.assertGreaterEqual(len(packages(again)), 7)
         self.assertEqual(packages(OUT), packages(again))
         different = [name for name in packages(again) if octets(os.path.join(OUT, name)) != octets(os.path.join(again, name))]
         self.assertEqual(different, [])
 
     def test_debug_symbols_are_apart(self):
-        for package, program in (("r53fwd", "r53fwd"), ("r53fwd-tools", "r53sim")):
+        for package, program in (("r53fwd", "r53fwd"), ("r53fwd-http", "r53fwd-http"), ("r53fwd-tools", "r53sim")):
             binary = os.path.join(unpack(package), "usr", "bin", program)
             self.assertNotIn(".debug_info", run("readelf", "--sections", binary).stdout)
             build_id = re.search(r"Build ID: (\w+)", run("readelf", "--notes", binary).stdout)[1]
@@ -165,7 +167,7 @@ class Installed(unittest.TestCase):
 
     def test_installed_used_and_purged(self):
         before = self.snapshot()
-        files = [deb("r53fwd"), deb("r53fwd-tools")]
+        files = [deb(name) for name in PACKAGES]
         for file in files:
             shutil.copy(file, self.debian.path("/"))
         names = [f"./{os.path.basename(file)}" for file in files]
@@ -188,7 +190,7 @@ class Installed(unittest.TestCase):
         self.debian.run("dpkg", "--install", names[0])
         os.unlink(self.debian.path(names[0][1:]))
         self.assertEqual(self.debian.read("/etc/r53fwd/zones.conf"), ZONES_CONF)
-        self.debian.run("apt-get", "purge", "-q", "-y", "r53fwd", "r53fwd-tools")
+        self.debian.run("apt-get", "purge", "-q", "-y", *PACKAGES)
         self.debian.run("apt-get", "autoremove", "-q", "-y", "--purge")
         self.debian.resolv_of_the_machine()
         left = self.snapshot()
@@ -214,8 +216,24 @@ class Installed(unittest.TestCase):
         for _ in range(10):
             self.assertEqual(self.getent("ahostsv4", "no-such-name.corp.example.internal"), "")
             self.assertRegex(self.getent("ahostsv4", "www.corp.example.internal"), r"^10\.20\.1\.10 ")
+        self.show_metrics(fwd)
         fwd.signal(signal.SIGTERM)
         self.assertEqual(fwd.wait(), 0, fwd.text())
+
+    def show_metrics(self, fwd):
+        """r53fwd-http is there: a line in zones.conf and a reload start it."""
+        self.debian.write("/etc/r53fwd/zones.conf", ZONES_CONF + HTTP)
+        self.debian.run("r53fwd", "reload")
+        get = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9553/metrics', timeout=5).read().decode())"
+
+        def metrics():
+            fwd.check_alive()
+            with self.network.inside():
+                return run(sys.executable, "-c", get, check=False).stdout
+
+        self.assertIn("r53fwd_queries_total", wait_for(metrics, 60, "metrics"))
+        self.debian.write("/etc/r53fwd/zones.conf", ZONES_CONF)
+        self.debian.run("r53fwd", "reload")
 
     def test_tarball_runs_where_there_is_nothing_but_a_c_library(self):
         (tarball,) = glob.glob(os.path.join(OUT, "*.tar.xz"))
