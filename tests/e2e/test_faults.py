@@ -10,6 +10,7 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 
 import lib
 from lib import CORP, LOOPBACK, Case, ask, endpoint_conf, main, make_query, raw, rcode, wait_for, zones_conf
@@ -200,4 +201,7 @@ class Descriptors(Case):
 
 
 if __name__ == "__main__":
+    if os.environ.get("R53FWD_HOLES") == "coverage":
+        print("skipped: gcov's own calls would fail as well, and it does not look")
+        sys.exit(77)
     main()
