@@ -251,9 +251,10 @@ void bulletin_opened(struct bulletin *b, const struct snapshot *s, struct pool *
 		struct subject *x = CONTAINER_OF(link, struct subject, link);
 		if (x->kind == SUBJECT_ENDPOINT || strcmp(x->pool, p->name) != 0)
 			continue;
-		int at = x->kind == SUBJECT_ADDRESS ? place_of(p, x->what) : POOL_NONE;
-		x->said = at == POOL_NONE ? HEALTH_UP : health_state(&p->places[at].upstream->health);
 		x->unsaid = 0;
+		int at = x->kind == SUBJECT_ADDRESS ? place_of(p, x->what) : POOL_NONE;
+		if (at != POOL_NONE) /* an AZ that was said to be out is to be said to be back */
+			x->said = health_state(&p->places[at].upstream->health);
 	}
 }
 

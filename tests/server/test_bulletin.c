@@ -185,12 +185,13 @@ static void addresses_of_an_endpoint_that_is_down_are_no_news(void **state)
 	logged();
 	kill_address(2);
 	assert_string_equal(logged(), "");
-	/* What was down before the outage is news when it comes up after it; AZ 1 was never said to be in. */
+	/* What was down before the outage is news when it comes up after it. */
 	assert_true(pool_open(seoul, 3, now_us));
 	bulletin_opened(b, s, seoul, 3, now_us);
 	assert_string_equal(logged(), "info: seoul is up again: 10.0.0.4:53 answers\n");
 	heal_address(0);
-	assert_string_equal(logged(), "info: address 10.0.0.1:53 (az1) of seoul is up\n");
+	assert_string_equal(logged(), "info: address 10.0.0.1:53 (az1) of seoul is up\n"
+				      "info: AZ az1 of seoul is back\n");
 	kill_address(1);
 	kill_address(0);
 	assert_non_null(strstr(logged(), "AZ az1 of seoul is out"));
