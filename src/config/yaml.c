@@ -233,6 +233,7 @@ static void close_level(struct building *b)
 {
 	struct yaml *holder = b->levels[--b->depth].holder;
 
+	ASSERT(holder);
 	if (holder->kind == YAML_MAP)
 		close_map(b, holder);
 }

@@ -226,6 +226,7 @@ static ssize_t send_piece(struct client *k)
 		message.msg_control = control.room;
 		message.msg_controllen = CMSG_SPACE(fds * sizeof(int));
 		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		ASSERT(header != NULL);
 		header->cmsg_level = SOL_SOCKET;
 		header->cmsg_type = SCM_RIGHTS;
 		header->cmsg_len = CMSG_LEN(fds * sizeof(int));
