@@ -318,6 +318,30 @@ static bool move_entry(void *cache, const struct cache_entry *entry)
 	return true;
 }
 
+static bool same_expect(const struct config_expect *a, const struct config_expect *b)
+{
+	if (a == b)
+		return true;
+	return a != NULL && b != NULL && a->is_private == b->is_private && a->count == b->count &&
+	       (a->count == 0 || memcmp(a->networks, b->networks, a->count * sizeof(*a->networks)) == 0); /* octets only */
+}
+
+/* Whether answers that came under `before` were held to what `now` enforces. */
+static bool was_enforced(const struct config_zone *before, const struct config_zone *now)
+{
+	return before != NULL && before->guard == GUARD_ENFORCE && same_expect(before->expect, now->expect);
+}
+
+/* What was passed on with a warning must not come back as the last good answer of a zone that is enforced now. */
+static void forget_unguarded(const struct snapshot *s, const struct snapshot *previous)
+{
+	for (size_t i = 0; i < s->zone_count; i++) {
+		const struct config_zone *zone = s->zones[i].config;
+		if (zone != NULL && zone->guard == GUARD_ENFORCE && !was_enforced(snapshot_find_zone(previous, &zone->name)->config, zone))
+			(void)cache_flush_zone(s->cache, &zone->name);
+	}
+}
+
 static bool take_cache(struct snapshot *s, const struct snapshot *previous)
 {
 	const struct config_cache *c = &s->config->cache;
@@ -331,11 +355,13 @@ static bool take_cache(struct snapshot *s, const struct snapshot *previous)
 	};
 	if (previous != NULL && previous->config->cache.size_bytes == c->size_bytes) {
 		s->cache = cache_ref(previous->cache);
-		return true;
+	} else {
+		s->cache = cache_new(c->size_bytes);
+		if (s->cache != NULL && previous != NULL)
+			cache_each(previous->cache, move_entry, s->cache);
 	}
-	s->cache = cache_new(c->size_bytes);
-	if (s->cache != NULL && previous != NULL)
-		cache_each(previous->cache, move_entry, s->cache);
+	if (s->cache != NULL && previous != NULL && previous->config != s->config)
+		forget_unguarded(s, previous);
 	return s->cache != NULL;
 }
 

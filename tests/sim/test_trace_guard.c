@@ -220,6 +220,39 @@ static void violations_live_through_a_reload(void **state)
 	assert_int_equal(snapshot_zone_queries(world_snapshot(w), 0), 2);
 }
 
+static void what_was_warned_of_is_not_the_last_good_answer_once_it_is_enforced(void **state)
+{
+	static const char *const enforced[] = {CONF("expect: private, guard: enforce"), CONF("expect: [10.0.0.0/8], guard: enforce")};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(enforced); i++) {
+		start(i == 0 ? CONF("expect: private") : CONF("expect: [203.0.113.0/24], guard: enforce"));
+		detach_all(true);
+		unsigned warned = world_ask(w, "www.corp.example", "A");
+		world_run_ms(w, 100);
+		assert_int_equal(world_reply(w, warned)->rcode, DNS_NOERROR);
+		world_reload(w, enforced[i]);
+		unsigned query = world_ask(w, "www.corp.example", "A");
+		world_run_ms(w, 100);
+		assert_int_equal(world_reply(w, query)->ede, DNS_EDE_BLOCKED);
+		if (i == 0)
+			world_free(w);
+	}
+}
+
+static void a_reload_that_changes_no_guard_forgets_nothing(void **state)
+{
+	(void)state;
+	start(CONF("expect: private, guard: enforce"));
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 100);
+	world_reload(w, CONF("expect: private, guard: enforce"));
+	detach_all(true);
+	unsigned query = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, query)->rcode, DNS_NOERROR);
+}
+
 /* ---- association */
 
 static void a_detached_zone_is_told_once_and_when_it_is_back(void **state)
@@ -324,6 +357,8 @@ int main(void)
 		cmocka_unit_test_teardown(answers_without_addresses_are_no_violation, end),
 		cmocka_unit_test_teardown(a_guard_that_is_off_looks_at_nothing, end),
 		cmocka_unit_test_teardown(violations_live_through_a_reload, end),
+		cmocka_unit_test_teardown(what_was_warned_of_is_not_the_last_good_answer_once_it_is_enforced, end),
+		cmocka_unit_test_teardown(a_reload_that_changes_no_guard_forgets_nothing, end),
 		cmocka_unit_test_teardown(a_detached_zone_is_told_once_and_when_it_is_back, end),
 		cmocka_unit_test_teardown(what_was_learned_of_a_zone_lives_through_a_reload, end),
 		cmocka_unit_test_teardown(a_warm_name_never_expires, end),
