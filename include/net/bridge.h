@@ -6,7 +6,7 @@
  * known.
  *
  * The life of a bridge: bridge_pair → bridge_new on a loop at either side → words and clients → one side ends or closes, which the other
- * hears as BRIDGE_ENDED, once and last. */
+ * hears as BRIDGE_ENDED, once and last: after all that was said before, whatever was left unread there. */
 
 #include "net/loop.h"
 
@@ -37,6 +37,9 @@ NODISCARD int bridge_pair(int ends[2]);
 NODISCARD struct bridge *bridge_new(struct loop *l, int end, bridge_fn *fn, void *arg);
 void bridge_close(struct bridge *b);
 int bridge_end(const struct bridge *b); /* lent: for bridge_send, until bridge_close */
+
+/* Hears what waits there now, without the loop's next turn: for a timer, which a loop fires before it looks at sockets. */
+void bridge_read(struct bridge *b);
 
 /* Any thread. `fd` (lent; -1: none) and `bytes` go with BRIDGE_CLIENT only. False when it could not be said: nobody hears any more, or
  * not within BRIDGE_SEND_MS. */

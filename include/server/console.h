@@ -28,8 +28,8 @@ NODISCARD struct console *console_new(struct loop *l, const struct console_world
 NODISCARD bool console_open(struct console *c, const struct config *config);
 
 /* The instance that we take over from listens on the socket of `control:`. console_expect: begins to count, but leaves the socket alone.
- * console_inherit: we listen on it, `fd` (taken over), from now on. If it is none any more, what console_open does is done, without being
- * fatal. */
+ * console_inherit: we listen on it, `fd` (taken over), from now on. If its file is gone, what console_open does is tried, without being
+ * fatal: in the sandbox, which makes no sockets of this kind, we do without. */
 NODISCARD bool console_expect(struct console *c, const struct config *config);
 void console_inherit(struct console *c, const struct config *config, int fd);
 

@@ -3,6 +3,7 @@
 #include "net/bridge.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,9 @@ static bool read_one(struct bridge *b)
 	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1, .msg_control = rights.room, .msg_controllen = sizeof(rights.room)};
 	ssize_t got = recvmsg(b->end, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	/* It was closed with words of ours unread. The kernel says so once, and before what it has said itself. */
+	if (got < 0 && errno == ECONNRESET)
+		return true;
 	if (got > 0)
 		hand_up(b, (size_t)got, take_fd(&message));
 	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
@@ -119,16 +123,26 @@ static bool read_one(struct bridge *b)
 	return got > 0;
 }
 
+static void read_some(struct bridge *b, int most)
+{
+	for (int i = 0; i < most && !b->closed && !b->ended && read_one(b); i++)
+		continue;
+}
+
 static void on_readable(uv_poll_t *handle, int status, int events)
 {
 	struct bridge *b = CONTAINER_OF(handle, struct bridge, poll);
 
-	(void)status;
 	(void)events;
-	for (int i = 0; i < MESSAGES_PER_TURN && !b->closed && !b->ended && read_one(b); i++)
-		continue;
+	/* After an error libuv does not call again: the rest is read now, and there is no more of it than a socket holds. */
+	read_some(b, status < 0 ? INT_MAX : MESSAGES_PER_TURN);
 	if (status < 0 && !b->closed && !b->ended)
 		end_it(b);
+}
+
+void bridge_read(struct bridge *b)
+{
+	read_some(b, MESSAGES_PER_TURN);
 }
 
 /* ---- open and close ---- */

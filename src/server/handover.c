@@ -61,6 +61,10 @@ static void on_patience(void *arg)
 {
 	struct handover *h = arg;
 
+	/* A loop that was late fires its timers first: a word that waits came in time. */
+	bridge_read(h->bridge);
+	if (h->bridge == NULL || h->done)
+		return;
 	log_warn("process %d wanted to take over and does not serve after %d s; we serve on", (int)h->pid, HANDOVER_PATIENCE_US / US_PER_S);
 	(void)bridge_send(bridge_end(h->bridge), BRIDGE_NO, -1, NULL, 0);
 	go_on(h);
@@ -82,6 +86,9 @@ struct handover *handover_new(const struct handover_world *world)
 
 void handover_free(struct handover *h)
 {
+	/* We are stopped in the middle of it: whoever has the offer will find the bridge closed, and serve at our control socket. */
+	if (h->bridge != NULL && !h->done)
+		h->world.leave(h->world.arg, true);
 	if (h->bridge != NULL)
 		bridge_close(h->bridge);
 	loop_timer_close(h->patience);

@@ -52,6 +52,14 @@ def is_listening(path):
         return any(line.rstrip().endswith(path) and " 00010000 " in line for line in file)
 
 
+def read_line(client):
+    """All of a command, which may come in pieces."""
+    while octets := client.recv(1000):
+        if octets.endswith(b"\n"):
+            return
+    raise AssertionError("the connection ended without a line")
+
+
 class Clients:
     """Clients of TCP, each a thread that asks, waits for the answer, and asks again: half of them over one connection for as long as
     it holds, half over a new one each time. `failures` says what went wrong."""
@@ -315,6 +323,34 @@ class Failing(Takeover):
             self.assertEqual(udp.recv(100), b"are you there?")
         self.assertEqual(bridge.recv(1), b"")
 
+    def test_one_that_is_stopped_in_the_middle_leaves_its_control_socket_to_the_other(self):
+        """The offer goes through our hands, so that the other one has it only when the one before is gone."""
+        conf = self.conf(self.sim())
+        old = self.instance(conf)
+        _, bridge, sockets = self.receive_offer()
+        aside = self.control + ".aside"
+        os.rename(self.control, aside)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.settimeout(PATIENCE_S)
+            listener.bind(self.control)
+            listener.listen()
+            new = self.instance(conf, "--takeover", ready=False)
+            client, _ = listener.accept()
+        with client:
+            client.settimeout(PATIENCE_S)
+            read_line(client)
+            os.rename(aside, self.control)
+            self.assertEqual(old.stop(), 0)
+            self.assertTrue(os.path.exists(self.control))
+            socket.send_fds(client, [b'{"pid": 1}\n'], [s.fileno() for s in (bridge, *sockets)])
+            for s in (bridge, *sockets):
+                s.close()
+        self.await_log(new, "has ended before it handed over")
+        self.told_right()
+        self.status(new)
+        self.assertEqual(new.stop(), 0)
+        self.assertFalse(os.path.exists(self.control))
+
     def offer(self, *, then, answer=b'{"pid": 1}\n', sockets=None):
         """An instance of our own making at the control socket: answers one command with `answer` and sockets, then does `then` with
         its end of the bridge."""
@@ -333,9 +369,7 @@ class Failing(Takeover):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with client, ours:
                 client.settimeout(PATIENCE_S)
-                asked = b""
-                while not asked.endswith(b"\n"):
-                    asked += client.recv(1000)
+                read_line(client)
                 with theirs:
                     fds = array.array("i", [s.fileno() for s in (theirs, listener, *sockets)]) if sockets else array.array("i")
                     client.sendmsg([answer], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)] if sockets else [])

@@ -130,6 +130,39 @@ static void words_come_in_their_order_and_the_end_comes_last_and_once(void **sta
 	assert_int_equal(s->heard, 3);
 }
 
+static void what_was_said_before_a_close_with_words_unread_is_heard(void **state)
+{
+	struct stage *s = *state;
+
+	assert_true(bridge_send(bridge_end(s->bridge), BRIDGE_KEEPS, -1, NULL, 0));
+	for (int i = 0; i < HEARD_MAX / 2; i++) /* more than one turn reads */
+		assert_true(bridge_send(s->other, BRIDGE_NO, -1, NULL, 0));
+	close(s->other);
+	s->other = -1;
+	run_until_heard(s, HEARD_MAX / 2 + 1);
+	assert_int_equal(s->words[0], BRIDGE_NO);
+	assert_int_equal(s->words[HEARD_MAX / 2 - 1], BRIDGE_NO);
+	assert_int_equal(s->words[HEARD_MAX / 2], BRIDGE_ENDED);
+}
+
+static void what_waits_can_be_heard_without_the_loop(void **state)
+{
+	struct stage *s = *state;
+
+	bridge_read(s->bridge);
+	assert_int_equal(s->heard, 0);
+	assert_true(bridge_send(s->other, BRIDGE_KEEPS, -1, NULL, 0));
+	bridge_read(s->bridge);
+	assert_int_equal(s->heard, 1);
+	assert_int_equal(s->words[0], BRIDGE_KEEPS);
+	close(s->other);
+	s->other = -1;
+	bridge_read(s->bridge);
+	bridge_read(s->bridge);
+	assert_int_equal(s->heard, 2);
+	assert_int_equal(s->words[1], BRIDGE_ENDED);
+}
+
 static void what_is_said_back_is_heard_at_the_other_end(void **state)
 {
 	struct stage *s = *state;
@@ -218,6 +251,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(words_come_in_their_order_and_the_end_comes_last_and_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_said_before_a_close_with_words_unread_is_heard, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_waits_can_be_heard_without_the_loop, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_said_back_is_heard_at_the_other_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client_crosses_with_all_that_was_read_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client_without_bytes_crosses_as_well, set_up, tear_down),

@@ -110,7 +110,8 @@ static int tear_down(void **state)
 {
 	struct stage *s = *state;
 
-	handover_free(s->handover);
+	if (s->handover != NULL)
+		handover_free(s->handover);
 	loop_free(s->loop);
 	control_reply_deinit(&s->reply);
 	close(s->control);
@@ -216,6 +217,63 @@ static void successor_that_takes_too_long_is_told_so(void **state)
 	assert_int_equal(s->left, 0);
 }
 
+static void word_that_waits_when_patience_ends_came_in_time(void **state)
+{
+	struct stage *s = *state;
+
+	offer(s);
+	assert_true(bridge_send(s->reply.fds[0], BRIDGE_KEEPS, -1, NULL, 0));
+	fake_clock_fire();
+	assert_int_equal(s->left_with_file, 1);
+	assert_true(s->stopped_with >= 0);
+	assert_int_equal(s->resumed, 0);
+	assert_int_equal(hear(s), BRIDGE_YOURS);
+}
+
+static void successor_that_has_ended_when_patience_ends_is_gone_once(void **state)
+{
+	struct stage *s = *state;
+
+	offer(s);
+	control_reply_deinit(&s->reply);
+	fake_clock_fire();
+	assert_int_equal(s->resumed, 1);
+	assert_int_equal(s->left, 0);
+	assert_null(handover_offer(s->handover, SUCCESSOR, &s->reply));
+}
+
+static void stop_in_the_middle_leaves_the_control_socket_with_its_file(void **state)
+{
+	struct stage *s = *state;
+
+	offer(s);
+	handover_free(s->handover);
+	s->handover = NULL;
+	assert_int_equal(s->left, 1);
+	assert_int_equal(s->left_with_file, 1);
+	assert_int_equal(s->stopped_with, -1);
+	assert_int_equal(recv(s->reply.fds[0], &(char){0}, 1, MSG_DONTWAIT), 0);
+}
+
+static void stop_leaves_nothing_twice_and_nothing_without_an_offer(void **state)
+{
+	struct stage *s = *state;
+
+	offer(s);
+	control_reply_deinit(&s->reply);
+	loop_run(s->loop);
+	handover_free(s->handover);
+	assert_int_equal(s->left, 0);
+	s->handover = handover_new(&(struct handover_world){s->loop, sockets, control, hold, resume, leave, stop, s});
+	assert_null(handover_offer(s->handover, SUCCESSOR, &s->reply));
+	assert_true(bridge_send(s->reply.fds[0], BRIDGE_SERVES, -1, NULL, 0));
+	loop_run(s->loop);
+	handover_free(s->handover);
+	s->handover = NULL;
+	assert_int_equal(s->left, 1);
+	assert_int_equal(s->left_with_file, 0);
+}
+
 static void nonsense_from_the_successor_is_ignored(void **state)
 {
 	struct stage *s = *state;
@@ -254,6 +312,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(successor_with_a_control_socket_of_its_own_lets_ours_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(successor_that_ends_first_changes_nothing_and_another_may_come, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(successor_that_takes_too_long_is_told_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(word_that_waits_when_patience_ends_came_in_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(successor_that_has_ended_when_patience_ends_is_gone_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stop_in_the_middle_leaves_the_control_socket_with_its_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(stop_leaves_nothing_twice_and_nothing_without_an_offer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense_from_the_successor_is_ignored, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(offer_without_sockets_or_control_socket_is_none, set_up, tear_down),
 	};

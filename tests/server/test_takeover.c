@@ -233,16 +233,21 @@ static void on_client(void *arg, int fd, const uint8_t *bytes, size_t len)
 	loop_stop(s->loop);
 }
 
-static void begin(struct stage *s, char said)
+static void begin_unheard(struct stage *s)
 {
-	char word;
-
 	assert_int_equal(ask(s), TAKEOVER_GIVEN);
 	s->takeover.yours = on_yours;
 	s->takeover.refused = on_refused;
 	s->takeover.client = on_client;
 	s->takeover.arg = s;
 	assert_true(takeover_begin(&s->takeover, s->loop));
+}
+
+static void begin(struct stage *s, char said)
+{
+	char word;
+
+	begin_unheard(s);
 	assert_int_equal(recv(s->bridge, &word, 1, 0), 1);
 	assert_int_equal(word, said);
 }
@@ -292,6 +297,20 @@ static void one_that_serves_on_ends_us(void **state)
 	assert_int_equal(s->yours, 0);
 }
 
+static void one_that_serves_on_and_has_not_heard_us_ends_us_as_well(void **state)
+{
+	struct stage *s = *state;
+
+	begin_unheard(s);
+	assert_true(bridge_send(s->bridge, BRIDGE_NO, -1, NULL, 0));
+	close(s->bridge);
+	s->bridge = -1;
+	loop_run(s->loop);
+	assert_int_equal(s->refused, 1);
+	loop_run(s->loop);
+	assert_int_equal(s->yours, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_is_ours_once_the_other_says_so_and_clients_follow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_ends_without_a_word_leaves_everything_to_us, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_serves_on_ends_us, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_that_serves_on_and_has_not_heard_us_ends_us_as_well, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
