@@ -42,8 +42,8 @@ void console_free(struct console *c);
 /* What `control:` was when the daemon started. */
 const char *console_path(const struct console *c);
 
-/* The same, if somebody can be served there; else NULL. */
-const char *console_serves_at(const struct console *c);
+/* Can somebody be served there? */
+bool console_serves(const struct console *c);
 
 /* zones.conf was read again, by whatever way. */
 void console_reloaded(struct console *c, bool loaded);

@@ -8,13 +8,14 @@
 
 struct keeper;
 
-/* NULL without memory; if the process cannot be made, that is said once it would be needed. Before there are threads. */
-NODISCARD struct keeper *keeper_new(void);
+/* Of `c` (lent) it takes for good: the control socket that the program asks, and `user`, whom both become. NULL without memory; if the
+ * process cannot be made, that is said once it would be needed. Before there are threads. */
+NODISCARD struct keeper *keeper_new(const struct config *c);
 
 /* Sees to it that what runs is what `c` says, and says in the log what became of the program, if there is news. At the start, at a reload,
- * and each second: the control socket may come later, from whoever is taken over from. `control`: its path; NULL: there is none, and so
- * nothing to show, which is said once it has lasted. */
-void keeper_look(struct keeper *k, const struct config *c, const char *control);
+ * and each second: the control socket may come later, from whoever is taken over from. `served`: it is there; else there is nothing to
+ * show, which is said once it has lasted. That the process has died is said once as well: then nothing is started any more. */
+void keeper_look(struct keeper *k, const struct config *c, bool served);
 
 /* Ends the program. Waits for it, some seconds at most. NULL is nobody. */
 void keeper_free(struct keeper *k);

@@ -33,4 +33,8 @@ NODISCARD int privilege_shed(void);
 /* The same without that exception: for who has bound all that it will. */
 NODISCARD int privilege_shed_all(void);
 
+/* For who starts a program that binds a port: like privilege_shed, but the program gets CAP_NET_BIND_SERVICE as well, if it is there. And
+ * root keeps the rights to become another user and to end what did so. */
+NODISCARD int privilege_shed_to_start(void);
+
 #endif

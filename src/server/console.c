@@ -176,9 +176,9 @@ const char *console_path(const struct console *c)
 	return c->path;
 }
 
-const char *console_serves_at(const struct console *c)
+bool console_serves(const struct console *c)
 {
-	return c->control != NULL ? c->path : NULL;
+	return c->control != NULL;
 }
 
 void console_reloaded(struct console *c, bool loaded)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/keeper.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,96 +11,105 @@
 #include "sys/child.h"
 
 /* Longer than an instance that is taken over from needs to hand the socket over. */
-enum { PORT = 9553, ARGUMENTS_MAX = 12, LOOKS_WITHOUT_SOCKET = 30 };
+enum { LOOKS_WITHOUT_SOCKET = 30 };
+
+enum { PORT = 9553, HOST_MAX = 253 };
+
+/* What is told. */
+enum { LISTEN, HOST, VALUES };
 
 struct keeper {
 	struct child *child; /* NULL: there is no process */
 	unsigned without; /* looks in a row that found no control socket */
-	char running[CHILD_MESSAGE_BYTES]; /* the arguments of what runs, with a line's end behind each; empty: nothing */
+	bool gone; /* the process died */
+	char running[CHILD_MESSAGE_BYTES]; /* the values of what runs; empty: nothing */
 };
 
-struct keeper *keeper_new(void)
-{
-	struct keeper *k = calloc(1, sizeof(*k));
+/* ---- asked in the keeper, of what may come from an intruder ---- */
 
-	if (k != NULL)
-		k->child = child_new();
-	return k;
+static bool is_address(const char *value)
+{
+	struct addr a;
+
+	return addr_parse(&a, value, PORT) == 0;
 }
 
-/* The same arguments as text, to be compared. False if they are too long. */
-static bool join(const char *const *arguments, char out[CHILD_MESSAGE_BYTES])
+static bool is_host(const char *value)
 {
 	size_t len = 0;
 
-	for (; *arguments != NULL; arguments++) {
-		size_t octets = strlen(*arguments);
-		if (len + octets + 2 > CHILD_MESSAGE_BYTES)
+	for (; value[len] != '\0'; len++)
+		if (!isalnum((unsigned char)value[len]) && strchr(".-_:[]", value[len]) == NULL)
 			return false;
-		memcpy(out + len, *arguments, octets);
-		len += octets;
-		out[len++] = '\n';
-	}
-	out[len] = '\0';
-	return true;
+	return len <= HOST_MAX;
 }
 
-/* Whoever is named as our user is whom it becomes as well: it was forked off before we did. */
-static void list_arguments(const struct config *c, const char *control, const char *listen, const char *out[ARGUMENTS_MAX])
+struct keeper *keeper_new(const struct config *c)
 {
-	size_t n = 0;
+	struct keeper *k = calloc(1, sizeof(*k));
+	struct privilege_user user;
+	struct child_job job = {
+		.program = "r53fwd-http",
+		.fixed = {"--control", c->top.control},
+		.fields = {[LISTEN] = {"--listen", is_address, true}, [HOST] = {"--host", is_host, false}},
+		.count = VALUES,
+	};
 
-	out[n++] = "r53fwd-http";
-	out[n++] = "--control";
-	out[n++] = control;
-	out[n++] = "--listen";
-	out[n++] = listen;
-	if (c->top.http_host != NULL) {
-		out[n++] = "--host";
-		out[n++] = c->top.http_host;
-	}
-	if (c->top.user != NULL) {
-		out[n++] = "--user";
-		out[n++] = c->top.user;
-	}
-	out[n] = NULL;
+	/* Who is nobody ends the start, later and with a sentence. */
+	if (c->top.user != NULL && privilege_find(c->top.user, &user) == 0)
+		job.user = &user;
+	if (k != NULL && (c->top.user == NULL || job.user != NULL))
+		k->child = child_new(&job);
+	return k;
 }
 
 /* What cannot be is said once, and not tried again before something else is wanted: without its process nothing can be. */
-static void run(struct keeper *k, const char *const *arguments, const char *joined)
+static void run(struct keeper *k, const char *const *values)
 {
-	int error = k->child == NULL ? -ECHILD : child_run(k->child, arguments);
+	int error = k->child == NULL ? -ECHILD : child_run(k->child, values);
 
-	memcpy(k->running, joined, strlen(joined) + 1);
-	if (error != 0)
+	if (error == -E2BIG)
+		log_warn("`http-host`: too long for r53fwd-http, which stays as it is");
+	else if (error != 0 && values != NULL)
 		log_warn("`http`: r53fwd-http cannot be started: the process that would do so is gone (%s)", strerror(-error));
 }
 
-static void adopt(struct keeper *k, const struct config *c, const char *control)
+static void adopt(struct keeper *k, const struct config *c, bool served)
 {
-	const char *arguments[ARGUMENTS_MAX];
-	char joined[CHILD_MESSAGE_BYTES] = "", listen[ADDR_TEXT_MAX];
+	const char *values[VALUES] = {[HOST] = c->top.http_host};
+	char wanted[CHILD_MESSAGE_BYTES] = "", listen[ADDR_TEXT_MAX];
 	struct addr at;
 
-	bool wanted = c->top.http != NULL && control != NULL && addr_parse(&at, c->top.http, PORT) == 0;
-	if (wanted) {
-		list_arguments(c, control, addr_format(&at, listen), arguments);
-		wanted = join(arguments, joined);
+	if (c->top.http != NULL && served && addr_parse(&at, c->top.http, PORT) == 0) {
+		values[LISTEN] = addr_format(&at, listen);
+		snprintf(wanted, sizeof(wanted), "%s %s", listen, values[HOST] != NULL ? values[HOST] : "");
 	}
-	if (strcmp(joined, k->running) != 0)
-		run(k, wanted ? arguments : NULL, joined);
+	if (strcmp(wanted, k->running) == 0)
+		return;
+	memcpy(k->running, wanted, sizeof(wanted));
+	run(k, values[LISTEN] != NULL ? values : NULL);
 }
 
-void keeper_look(struct keeper *k, const struct config *c, const char *control)
+static void hear(struct keeper *k)
 {
 	char said[CHILD_MESSAGE_BYTES];
+	int heard = 0;
 
-	k->without = c->top.http != NULL && control == NULL ? k->without + 1 : 0;
+	while (k->child != NULL && (heard = child_hear(k->child, said, sizeof(said))) > 0)
+		log_warn("%s", said);
+	if (heard == 0 || k->gone)
+		return;
+	k->gone = true;
+	log_warn("`http`: the process that keeps r53fwd-http alive has died: until a restart there are neither metrics nor a status page");
+}
+
+void keeper_look(struct keeper *k, const struct config *c, bool served)
+{
+	k->without = c->top.http != NULL && !served ? k->without + 1 : 0;
 	if (k->without == LOOKS_WITHOUT_SOCKET)
 		log_warn("`http`: r53fwd-http is not started: there is no control socket that it could ask");
-	adopt(k, c, control);
-	while (k->child != NULL && child_hear(k->child, said, sizeof(said)))
-		log_warn("%s", said);
+	adopt(k, c, served);
+	hear(k);
 }
 
 void keeper_free(struct keeper *k)

@@ -134,7 +134,7 @@ static void warn_restart(const char *key, FILE *said)
 
 static void look_after_http(struct server *s)
 {
-	keeper_look(s->keeper, s->snapshot->config, console_serves_at(s->console));
+	keeper_look(s->keeper, s->snapshot->config, console_serves(s->console));
 }
 
 static bool read_again(struct server *s, FILE *said)
@@ -529,7 +529,7 @@ int server_run(const struct server_options *options)
 
 	if (c == NULL)
 		return 1;
-	s.keeper = keeper_new();
+	s.keeper = keeper_new(c);
 	if (s.keeper == NULL) {
 		log_error("cannot start: out of memory");
 		config_free(c);

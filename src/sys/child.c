@@ -2,6 +2,9 @@
 /* The life of the keeper: forked → told what to run → runs it → it ends: again, after a while → told otherwise: ends it, runs that → the
  * other end of the socket pair is closed: ends it, and itself.
  *
+ * Whoever holds the other end may be hostile: a message is values for the fields of the job, which is a copy from before the fork, and
+ * nothing else. Descriptors that come along are dropped by the kernel.
+ *
  * How it can fail: no such program, or one that ends at once: said so each time, ever more rarely. SIGTERM and SIGINT may reach all
  * processes of a terminal or a service at once: then the program ends by itself, and is not started again. */
 #include "sys/child.h"
@@ -23,19 +26,26 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The first octet of a message to the keeper. */
+/* The first octet of a message to the keeper: values follow, one for each field, with a zero behind each; nothing. */
 enum { RUN = 'r', STOP = 's' };
+
+enum { ARGUMENTS_MAX = 1 + CHILD_FIXED + 2 * CHILD_FIELDS };
+
+_Static_assert(1 + CHILD_FIELDS * CHILD_VALUE_BYTES <= CHILD_MESSAGE_BYTES, "what fits is heard whole");
 
 struct child {
 	int socket;
-	pid_t pid; /* of the keeper */
+	size_t count; /* of the job's fields */
+	pid_t pid; /* of the keeper; 0: it is gone, and buried */
 };
 
 struct keeper {
+	const struct child_job *job;
 	int socket, signals;
-	char message[CHILD_MESSAGE_BYTES];       /* what it was told last */
-	char *arguments[CHILD_ARGUMENTS + 1];    /* point into it; [0] NULL: nothing is to be run */
-	pid_t pid;                               /* of the program; 0: none runs */
+	char path[PATH_MAX];                            /* of the program, once found */
+	char values[CHILD_FIELDS][CHILD_VALUE_BYTES];   /* what it was told last */
+	const char *arguments[ARGUMENTS_MAX + 1];       /* point there, and into the job */
+	pid_t pid;                                      /* of the program; 0: none runs */
 	uint64_t started_ms, again_at_ms;        /* again_at_ms 0: no start is due */
 	uint64_t delay_ms;
 	bool leaving; /* the whole service is being ended */
@@ -73,11 +83,14 @@ static bool is_program(const char *folder, size_t len, const char *name, char ou
 	return len > 0 && written > 0 && written < PATH_MAX && access(out, X_OK) == 0;
 }
 
+/* Found once, it stays what was found. All that is looked at is from before the fork. */
 static bool find_program(const char *name, char out[PATH_MAX])
 {
 	char own[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
 
+	if (*out != '\0')
+		return access(out, X_OK) == 0;
 	if (strchr(name, '/') != NULL)
 		return snprintf(out, PATH_MAX, "%s", name) < PATH_MAX && access(out, X_OK) == 0;
 	own[MAX(len, 0)] = '\0';
@@ -90,6 +103,7 @@ static bool find_program(const char *name, char out[PATH_MAX])
 	for (; at != NULL && *at != '\0'; at += strcspn(at, ":"), at += *at == ':')
 		if (is_program(at, strcspn(at, ":"), name, out))
 			return true;
+	*out = '\0';
 	return false;
 }
 
@@ -103,9 +117,14 @@ static void become_expendable(void)
 		(void)!write(fd, score, sizeof(score) - 1);
 }
 
-__attribute__((noreturn)) static void become_program(const struct keeper *k, const char *path, pid_t keeper)
+__attribute__((noreturn)) static void become_program(const struct keeper *k, pid_t keeper)
 {
+	char *arguments[ARGUMENTS_MAX + 1] = {NULL}; /* exec's own type: it changes none of them */
 	sigset_t none;
+
+	for (size_t i = 0; k->arguments[i] != NULL; i++)
+		arguments[i] = (char *)(uintptr_t)k->arguments[i];
+	(void)prctl(PR_SET_DUMPABLE, 1); /* its own files below /proc are ours again */
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -113,7 +132,7 @@ __attribute__((noreturn)) static void become_program(const struct keeper *k, con
 	become_expendable();
 	/* The keeper may have died before the kernel was told to tell. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
-		execv(path, k->arguments);
+		execv(k->path, arguments);
 	_exit(127);
 }
 
@@ -121,22 +140,21 @@ static void put_off(struct keeper *k, const char *what)
 {
 	k->delay_ms = k->delay_ms == 0 ? CHILD_AGAIN_MS : MIN(2 * k->delay_ms, (uint64_t)CHILD_AGAIN_MOST_MS);
 	k->again_at_ms = now_ms() + k->delay_ms;
-	say(k, "%s %s; it is started again in %llu s", k->arguments[0], what, (unsigned long long)k->delay_ms / MS_PER_S);
+	say(k, "%s %s; it is started again in %llu s", k->job->program, what, (unsigned long long)k->delay_ms / MS_PER_S);
 }
 
 static void start(struct keeper *k)
 {
-	char path[PATH_MAX];
 	pid_t keeper = getpid();
 
 	k->again_at_ms = 0;
-	if (!find_program(k->arguments[0], path)) {
+	if (!find_program(k->job->program, k->path)) {
 		put_off(k, "is not installed");
 		return;
 	}
 	k->pid = fork();
 	if (k->pid == 0)
-		become_program(k, path, keeper);
+		become_program(k, keeper);
 	if (k->pid < 0) {
 		k->pid = 0;
 		put_off(k, strerror(errno));
@@ -189,18 +207,83 @@ static void see_end(struct keeper *k)
 	put_off(k, what);
 }
 
-/* RUN, arguments with a zero behind each; or STOP. */
-static void obey(struct keeper *k, size_t len)
+static bool fits(const struct child_field *f, const char *value)
 {
-	size_t count = 0;
+	if (*value == '\0')
+		return !f->needed;
+	return *value != '-' && strlen(value) < CHILD_VALUE_BYTES && f->fits(value);
+}
 
+/* What of a message to run does not fit; NULL: all of it does, and values[] is where they are. */
+static const char *find_misfit(const struct child_job *job, const char *message, size_t len, const char *values[CHILD_FIELDS])
+{
+	const char *at = message + 1, *end = message + len;
+
+	for (size_t i = 0; i < job->count; i++) {
+		const char *zero = memchr(at, '\0', (size_t)(end - at));
+		if (zero == NULL)
+			return "too few values";
+		if (!fits(&job->fields[i], at))
+			return job->fields[i].option;
+		values[i] = at;
+		at = zero + 1;
+	}
+	return at == end ? NULL : "too many values";
+}
+
+/* The program's name, what never changes, and what was told. */
+static void take_values(struct keeper *k, const char *const values[CHILD_FIELDS])
+{
+	const struct child_job *job = k->job;
+	size_t n = 0;
+
+	k->arguments[n++] = job->program;
+	for (size_t i = 0; job->fixed[i] != NULL; i++)
+		k->arguments[n++] = job->fixed[i];
+	for (size_t i = 0; i < job->count; i++) {
+		snprintf(k->values[i], sizeof(k->values[i]), "%s", values[i]);
+		if (*values[i] == '\0')
+			continue;
+		k->arguments[n++] = job->fields[i].option;
+		k->arguments[n++] = k->values[i];
+	}
+	k->arguments[n] = NULL;
+}
+
+static void obey(struct keeper *k, const char *message, size_t len)
+{
+	const char *values[CHILD_FIELDS], *misfit = NULL;
+	bool run = message[0] == RUN;
+
+	if (run)
+		misfit = find_misfit(k->job, message, len, values);
+	else if (message[0] != STOP || len != 1)
+		misfit = "no such message";
+	if (misfit != NULL) {
+		say(k, "%s stays as it is: what it was to be told is refused: %s", k->job->program, misfit);
+		return;
+	}
 	end_program(k);
 	k->delay_ms = k->again_at_ms = 0;
-	for (size_t at = 1; k->message[0] == RUN && at < len && count < CHILD_ARGUMENTS; at += strlen(k->message + at) + 1)
-		k->arguments[count++] = k->message + at;
-	k->arguments[count] = NULL;
-	if (count > 0 && !k->leaving)
-		start(k);
+	if (!run || k->leaving)
+		return;
+	take_values(k, values);
+	start(k);
+}
+
+/* False: there is nobody any more who could tell us. */
+static bool hear_message(struct keeper *k)
+{
+	char message[CHILD_MESSAGE_BYTES];
+	ssize_t len = recv(k->socket, message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (len <= 0)
+		return len < 0 && (errno == EAGAIN || errno == EINTR);
+	if ((size_t)len <= sizeof(message))
+		obey(k, message, (size_t)len);
+	else
+		say(k, "%s stays as it is: what it was to be told is refused: too long", k->job->program);
+	return true;
 }
 
 static void hear_signal(struct keeper *k)
@@ -235,14 +318,8 @@ __attribute__((noreturn)) static void keep(struct keeper *k)
 		(void)poll(wait, ARRAY_SIZE(wait), patience_ms(k));
 		if (wait[1].revents != 0)
 			hear_signal(k);
-		if (wait[0].revents != 0) {
-			ssize_t len = recv(k->socket, k->message, sizeof(k->message) - 1, MSG_DONTWAIT);
-			if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR))
-				break;
-			k->message[MAX(len, 0)] = '\0';
-			if (len > 0)
-				obey(k, (size_t)len);
-		}
+		if (wait[0].revents != 0 && !hear_message(k))
+			break;
 		if (k->again_at_ms != 0 && now_ms() >= k->again_at_ms)
 			start(k);
 	}
@@ -250,14 +327,32 @@ __attribute__((noreturn)) static void keep(struct keeper *k)
 	_exit(0);
 }
 
-__attribute__((noreturn)) static void become_keeper(int socket)
+/* Who it is, and what it may, for good. */
+static void give_up_rights(const struct keeper *k)
+{
+	int error = k->job->user != NULL ? privilege_become(k->job->user) : 0;
+
+	if (error == 0) {
+		(void)prctl(PR_SET_DUMPABLE, 0);
+		error = privilege_shed_to_start();
+		/* A service manager's filter may forbid it; then it has seen to it itself. */
+		if (error == 0 || error == -EPERM)
+			return;
+	}
+	say(k, "%s cannot be started: privileges cannot be given up: %s", k->job->program, strerror(-error));
+	_exit(1);
+}
+
+__attribute__((noreturn)) static void become_keeper(const struct child_job *job, int socket)
 {
 	static struct keeper k;
 	sigset_t set;
 
+	k.job = job;
 	/* Its own end alone, moved to where the rest can be closed behind it: the program gets the standard streams and nothing else. */
 	k.socket = dup2(socket, STDERR_FILENO + 1);
 	(void)syscall(SYS_close_range, STDERR_FILENO + 2, UINT_MAX, 0);
+	give_up_rights(&k);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -273,20 +368,22 @@ __attribute__((noreturn)) static void become_keeper(int socket)
 
 /* ---- our side ---- */
 
-struct child *child_new(void)
+struct child *child_new(const struct child_job *job)
 {
 	struct child *c = calloc(1, sizeof(*c));
 	int pair[2];
 
+	ASSERT(job->count <= CHILD_FIELDS && job->fixed[CHILD_FIXED] == NULL);
 	if (c == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
 		free(c);
 		return NULL;
 	}
 	c->pid = fork();
 	if (c->pid == 0)
-		become_keeper(pair[1]);
+		become_keeper(job, pair[1]);
 	close(pair[1]);
 	c->socket = pair[0];
+	c->count = job->count;
 	if (c->pid > 0)
 		return c;
 	close(pair[0]);
@@ -294,34 +391,41 @@ struct child *child_new(void)
 	return NULL;
 }
 
-int child_run(struct child *c, const char *const *arguments)
+int child_run(struct child *c, const char *const *values)
 {
-	char message[CHILD_MESSAGE_BYTES - 1];
-	size_t len = 1, count = 0;
+	char message[CHILD_MESSAGE_BYTES];
+	size_t len = 1;
 
-	message[0] = arguments != NULL ? RUN : STOP;
-	for (; arguments != NULL && arguments[count] != NULL; count++) {
-		size_t octets = strlen(arguments[count]) + 1;
-		if (octets > sizeof(message) - len || count == CHILD_ARGUMENTS)
+	message[0] = values != NULL ? RUN : STOP;
+	for (size_t i = 0; values != NULL && i < c->count; i++) {
+		const char *value = values[i] != NULL ? values[i] : "";
+		size_t octets = strlen(value) + 1;
+		if (octets > CHILD_VALUE_BYTES)
 			return -E2BIG;
-		memcpy(message + len, arguments[count], octets);
+		memcpy(message + len, value, octets);
 		len += octets;
 	}
 	return send(c->socket, message, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-bool child_hear(struct child *c, char *out, size_t size)
+int child_hear(struct child *c, char *out, size_t size)
 {
 	ssize_t len = recv(c->socket, out, size - 1, MSG_DONTWAIT);
+	bool silent = len < 0 && (errno == EAGAIN || errno == EINTR);
 
 	out[MAX(len, 0)] = '\0';
-	return len > 0;
+	if (len > 0 || silent)
+		return len > 0;
+	/* Its end of the pair is closed a little before it can be buried. */
+	if (c->pid != 0 && waitpid(c->pid, NULL, WNOHANG) == c->pid)
+		c->pid = 0;
+	return -ECHILD;
 }
 
 void child_free(struct child *c)
 {
 	close(c->socket);
-	while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+	while (c->pid != 0 && waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	free(c);
 }

@@ -6,11 +6,13 @@ import contextlib
 import http.client
 import json
 import os
+import pwd
 import re
 import signal
 import socket
 import subprocess
 import time
+import unittest
 
 import lib
 from lib import AT_ONCE_S, Case, LOOPBACK, Program, ask, endpoint_conf, wait_for, zones_conf
@@ -200,7 +202,33 @@ class Kept(Case):
         for keeper in children(fwd.pid):
             os.kill(keeper, signal.SIGKILL)
         wait_for(lambda: not any(is_running(pid) for pid in pids), what="its end")
+        said = "the process that keeps r53fwd-http alive has died: until a restart there are neither metrics nor a status page"
+        wait_for(lambda: said in fwd.text(), what="the log's line")
+        wait_for(lambda: children(fwd.pid) == [], what="its burial")
         self.expect(ask(fwd, "www.corp.test"), ips=["10.20.1.1", "10.20.1.2"])
+        self.assertEqual(fwd.stop(), 0)
+        self.assertEqual(fwd.text().count(said), 1)
+
+    @unittest.skipIf(os.geteuid() != 0, "skipped: only root becomes another user")
+    def test_with_user_neither_it_nor_its_keeper_is_root_at_any_time(self):
+        """On a port below 1024: that right alone is left, until it is used."""
+        nobody = pwd.getpwnam("nobody")
+        self.at = lib.Address(LOOPBACK.ip(), 80, None)
+        os.chmod(self.stage.folder, 0o755)
+        control = os.path.join(self.stage.folder, "run", "control")
+        rest = f"user: nobody\ncontrol: {control}\nhttp: {self.at.ip}:80\nhttp-host: dns.test\n"
+        fwd = self.forwarder(zones_conf([endpoint_conf(self.sim())], self.ZONES, None, rest))
+        fwd.control = control
+        wait_for(lambda: self.health() == 200, what="its start")
+        (keeper,) = children(fwd.pid)
+        (program,) = children(keeper)
+        for pid, capabilities in ((keeper, 1 << 10), (program, 0)):
+            with open(f"/proc/{pid}/status", encoding="ascii") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+            self.assertEqual({str(nobody.pw_uid)}, set(status["Uid"].split("\t")))
+            self.assertEqual({str(nobody.pw_gid)}, set(status["Gid"].split("\t")))
+            self.assertEqual(capabilities, int(status["CapPrm"], 16))
+            self.assertEqual("1", status["NoNewPrivs"])
 
     def test_it_is_started_again_when_it_dies_and_dns_does_not_notice(self):
         fwd = self.set_stage()

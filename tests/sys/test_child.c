@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,18 @@ struct stage {
 	struct child *child;
 };
 
+static bool is_text(const char *value)
+{
+	return strstr(value, "unfit") == NULL;
+}
+
+/* sh -c SCRIPT "a program" ARGUMENT */
+static const struct child_job shell = {
+	.program = "sh",
+	.fields = {{"-c", is_text, true}, {"a program", is_text, false}},
+	.count = 2,
+};
+
 static int set_up(void **state)
 {
 	static struct stage s;
@@ -37,7 +50,7 @@ static int set_up(void **state)
 	assert_int_equal(mkfifo(s.fifo, 0600), 0);
 	s.heard = open(s.fifo, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	assert_true(s.heard >= 0);
-	s.child = child_new();
+	s.child = child_new(&shell);
 	assert_non_null(s.child);
 	*state = &s;
 	return 0;
@@ -91,20 +104,36 @@ static pid_t expect_pid(const struct stage *s)
 static void run(const struct stage *s, const char *script)
 {
 	char whole[512];
-	const char *const arguments[] = {"sh", "-c", whole, "a program", "and its argument", NULL};
 
 	snprintf(whole, sizeof(whole), "exec >%s; %s", s->fifo, script);
-	assert_int_equal(child_run(s->child, arguments), 0);
+	assert_int_equal(child_run(s->child, (const char *const[]){whole, "and its argument"}), 0);
+}
+
+/* As an intruder would who has our end of the pair. */
+static void send_raw(const char *message, size_t len)
+{
+	for (int fd = 3; fd < 256; fd++) {
+		int kind = 0;
+		socklen_t size = sizeof(kind);
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &size) == 0 && kind == SOCK_SEQPACKET) {
+			assert_int_equal(send(fd, message, len, 0), len);
+			return;
+		}
+	}
+	fail();
 }
 
 static void expect_sentence(const struct stage *s, const char *wanted)
 {
 	char said[CHILD_MESSAGE_BYTES];
 
-	for (int waited = 0; !child_hear(s->child, said, sizeof(said)); waited += PIECE_MS) {
+	int heard;
+
+	for (int waited = 0; (heard = child_hear(s->child, said, sizeof(said))) == 0; waited += PIECE_MS) {
 		assert_true(waited < PATIENCE_MS);
 		poll(NULL, 0, PIECE_MS);
 	}
+	assert_int_equal(heard, 1);
 	assert_string_equal(said, wanted);
 }
 
@@ -152,7 +181,7 @@ static void another_program_takes_the_place_of_the_first(void **state)
 	expect(s, "second");
 	assert_int_equal(kill(first, 0), -1);
 	assert_int_equal(errno, ESRCH);
-	assert_false(child_hear(s->child, said, sizeof(said)));
+	assert_int_equal(child_hear(s->child, said, sizeof(said)), 0);
 }
 
 static void nothing_runs_after_it_was_told_so(void **state)
@@ -191,7 +220,12 @@ static void program_that_is_not_there_is_said_to_be_missing(void **state)
 {
 	struct stage *s = *state;
 
-	assert_int_equal(child_run(s->child, (const char *const[]){"r53fwd-no-such-program", NULL}), 0);
+	const struct child_job absent = {.program = "r53fwd-no-such-program"};
+
+	child_free(s->child);
+	s->child = child_new(&absent);
+	assert_non_null(s->child);
+	assert_int_equal(child_run(s->child, (const char *const[]){NULL}), 0);
 	expect_sentence(s, "r53fwd-no-such-program is not installed; it is started again in 1 s");
 }
 
@@ -211,18 +245,145 @@ static void program_is_the_first_to_go_when_memory_runs_out(void **state)
 	expect(*state, "500");
 }
 
-static void too_many_arguments_are_refused(void **state)
+#define REFUSED "sh stays as it is: what it was to be told is refused: "
+
+static void message_is_values_for_the_fields_or_is_refused_and_said(void **state)
 {
 	struct stage *s = *state;
-	const char *many[CHILD_ARGUMENTS + 2];
-	static char large[CHILD_MESSAGE_BYTES];
+	static const struct {
+		const char *message;
+		size_t len;
+		const char *said;
+	} cases[] = {
+#define CASE(text, said) {text, sizeof(text) - 1, REFUSED said}
+		CASE("r/bin/sh\0-c\0exit 9\0", "a program"), /* another program, as a list of arguments */
+		CASE("r/bin/id\0a\0b\0", "too many values"),
+		CASE("rexit 9\0", "too few values"),
+		CASE("rexit 9\0x", "too few values"), /* without its zero */
+		CASE("r", "too few values"),
+		CASE("rexit 9\0\0\0\0\0\0\0\0", "too many values"),
+		CASE("r-x\0\0", "-c"),
+		CASE("r--version\0\0", "-c"),
+		CASE("rexit 9\0-e\0", "a program"),
+		CASE("runfit\0\0", "-c"),
+		CASE("r\0\0", "-c"), /* what is needed is missing */
+		CASE("s\0", "no such message"),
+		CASE("x/bin/sh\0\0", "no such message"),
+		CASE("\0", "no such message"),
+#undef CASE
+	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(many) - 1; i++)
-		many[i] = "x";
-	many[ARRAY_SIZE(many) - 1] = NULL;
-	assert_int_equal(child_run(s->child, many), -E2BIG);
+	run(s, "echo $$; exec sleep 600");
+	pid_t first = expect_pid(s);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		send_raw(cases[i].message, cases[i].len);
+		expect_sentence(s, cases[i].said);
+	}
+	assert_int_equal(kill(first, 0), 0);
+}
+
+static void message_that_is_too_long_is_refused_and_said(void **state)
+{
+	struct stage *s = *state;
+	static char large[2 * CHILD_MESSAGE_BYTES];
+
+	memset(large, 'x', sizeof(large));
+	large[0] = 'r';
+	send_raw(large, sizeof(large));
+	expect_sentence(s, REFUSED "too long");
+	large[CHILD_VALUE_BYTES + 1] = '\0'; /* a value without room for its zero */
+	large[CHILD_VALUE_BYTES + 2] = '\0';
+	send_raw(large, CHILD_VALUE_BYTES + 3);
+	expect_sentence(s, REFUSED "-c");
+	large[CHILD_VALUE_BYTES] = '\0'; /* the longest, which is no program of the shell's */
+	large[CHILD_VALUE_BYTES + 1] = '\0';
+	send_raw(large, CHILD_VALUE_BYTES + 2);
+	expect_sentence(s, "sh ended with status 127; it is started again in 1 s");
+}
+
+static void value_that_is_too_long_is_not_even_sent(void **state)
+{
+	struct stage *s = *state;
+	static char large[CHILD_VALUE_BYTES + 1];
+	char said[CHILD_MESSAGE_BYTES];
+
 	memset(large, 'x', sizeof(large) - 1);
 	assert_int_equal(child_run(s->child, (const char *const[]){large, NULL}), -E2BIG);
+	assert_int_equal(child_run(s->child, (const char *const[]){"exit 0", large}), -E2BIG);
+	assert_int_equal(child_hear(s->child, said, sizeof(said)), 0);
+}
+
+static void what_never_changes_goes_before_the_values(void **state)
+{
+	struct stage *s = *state;
+	char script[256];
+	const struct child_job job = {
+		.program = "/bin/sh",
+		.fixed = {"-c", script, "zero", "fixed"},
+		.fields = {{"--value", is_text, true}},
+		.count = 1,
+	};
+
+	snprintf(script, sizeof(script), "echo $0 $* >%s; exec sleep 600", s->fifo);
+	child_free(s->child);
+	s->child = child_new(&job);
+	assert_non_null(s->child);
+	assert_int_equal(child_run(s->child, (const char *const[]){"told"}), 0);
+	expect(s, "zero fixed --value told");
+}
+
+static void program_gets_no_new_privileges(void **state)
+{
+	run(*state, "grep NoNewPrivs /proc/self/status; exec sleep 600");
+	expect(*state, "NoNewPrivs:\t1");
+}
+
+/* With them root itself can do nothing to anybody else's files, and the daemon's user nothing but bind. */
+static void keeper_and_program_keep_the_rights_that_a_start_takes(void **state)
+{
+	struct stage *s = *state;
+	struct privilege_user user;
+	struct child_job job = shell;
+
+	if (geteuid() != 0)
+		skip();
+	run(s, "grep CapEff /proc/$PPID/status; exec sleep 600");
+	expect(s, "CapEff:\t00000000000004e0"); /* KILL, SETGID, SETUID, NET_BIND_SERVICE */
+	run(s, "grep CapEff /proc/self/status; exec sleep 600");
+	expect(s, "CapEff:\t00000000000004e0");
+
+	assert_int_equal(privilege_find("nobody", &user), 0);
+	assert_int_equal(chmod(s->folder, 0755), 0);
+	assert_int_equal(chmod(s->fifo, 0666), 0);
+	child_free(s->child);
+	job.user = &user;
+	s->child = child_new(&job);
+	assert_non_null(s->child);
+	run(s, "grep CapEff /proc/$PPID/status; exec sleep 600");
+	expect(s, "CapEff:\t0000000000000400");
+	run(s, "id -un; grep CapEff /proc/self/status; cat /proc/self/oom_score_adj; exec sleep 600");
+	expect(s, "nobody");
+	expect(s, "CapEff:\t0000000000000400");
+	expect(s, "500");
+}
+
+static void death_of_the_keeper_is_told_and_it_is_buried(void **state)
+{
+	struct stage *s = *state;
+	char said[CHILD_MESSAGE_BYTES];
+	int heard = 0;
+
+	run(s, "echo $PPID; exec sleep 600");
+	pid_t keeper = expect_pid(s);
+	assert_int_equal(kill(keeper, SIGKILL), 0);
+	/* A zombie would still be there to be asked. */
+	for (int waited = 0; heard != -ECHILD || kill(keeper, 0) == 0; waited += PIECE_MS) {
+		assert_true(waited < PATIENCE_MS);
+		heard = child_hear(s->child, said, sizeof(said));
+		poll(NULL, 0, PIECE_MS);
+	}
+	assert_int_equal(child_hear(s->child, said, sizeof(said)), -ECHILD);
+	assert_int_equal(child_run(s->child, (const char *const[]){"exit 0", NULL}), -EPIPE);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -240,7 +401,13 @@ int main(void)
 		TEST(program_that_is_not_there_is_said_to_be_missing),
 		TEST(program_inherits_no_descriptor),
 		TEST(program_is_the_first_to_go_when_memory_runs_out),
-		TEST(too_many_arguments_are_refused),
+		TEST(message_is_values_for_the_fields_or_is_refused_and_said),
+		TEST(message_that_is_too_long_is_refused_and_said),
+		TEST(value_that_is_too_long_is_not_even_sent),
+		TEST(what_never_changes_goes_before_the_values),
+		TEST(program_gets_no_new_privileges),
+		TEST(keeper_and_program_keep_the_rights_that_a_start_takes),
+		TEST(death_of_the_keeper_is_told_and_it_is_buried),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

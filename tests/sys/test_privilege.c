@@ -76,6 +76,25 @@ static void who_sheds_all_cannot_bind_port_53_either(void **state)
 	assert_int_equal(walled_run(shed_all), EPERM);
 }
 
+static int shed_to_start(void)
+{
+	struct privilege_user u;
+
+	WALLED_NEED(privilege_find("nobody", &u) == 0 && privilege_shed_to_start() == 0);
+	WALLED_NEED(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	WALLED_NEED(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, 10 /* CAP_NET_BIND_SERVICE */, 0, 0) == 1);
+	WALLED_NEED(try_bind(53) == 0);
+	WALLED_NEED(chown("/tmp", 1, 1) != 0 && errno == EPERM);
+	return WALLED_ERROR(setresuid(u.uid, u.uid, u.uid));
+}
+
+static void who_starts_a_program_passes_on_the_port_and_may_become_another(void **state)
+{
+	(void)state;
+	needs_root();
+	assert_int_equal(walled_run(shed_to_start), 0);
+}
+
 static void root_alone_is_no_power(void **state)
 {
 	(void)state;
@@ -132,6 +151,7 @@ int main(void)
 		cmocka_unit_test(another_user_keeps_the_right_to_bind_port_53_and_no_other),
 		cmocka_unit_test(who_sheds_all_cannot_bind_port_53_either),
 		cmocka_unit_test(root_alone_is_no_power),
+		cmocka_unit_test(who_starts_a_program_passes_on_the_port_and_may_become_another),
 		cmocka_unit_test(nobody_else_becomes_another),
 		cmocka_unit_test(a_folder_that_was_not_there_is_the_users),
 	};
