@@ -24,6 +24,10 @@ uid_t confine_uid(const struct config *c);
 
 bool confine_same_user(const struct config *a, const struct config *b);
 
+/* Before the first event loop is made, and after confine_become: loops are made without io_uring, which the walls would take from them.
+ * Does nothing when `sandbox` is off. */
+void confine_forbid_rings(const struct config *c);
+
 /* Does nothing but say so when `sandbox` is off. */
 void confine_enter(struct confine *k, const struct config *c, const char *zones_path);
 

@@ -4,6 +4,7 @@
 /* What the process can still ask of the kernel: landlock for files (sys/landlock.h) and a filter of system calls (seccomp). In phases:
  *
  *   start    no walls: programs may be started, users changed, anything opened
+ *   loops    the same without io_uring: from before the first event loop is made
  *   serving  every thread: what a forwarder does. Sockets of IPv4 and IPv6, threads, files in the folders of the plan
  *   worker   the threads that read packets: no file can be opened, no thread begun either; what they need is open
  *
@@ -22,6 +23,11 @@ struct sandbox_plan {
 struct sandbox_outcome {
 	int files, calls;
 };
+
+/* io_uring_setup fails with ENOSYS from now on, in all threads; all else stays allowed. To be called before the first event loop is made:
+ * libuv from 1.45 on asks for rings where it can have them, in every loop, and aborts if one that it has is refused its calls later, as
+ * sandbox_enter does. Sets no_new_privs: programs that are to be started with more than we have, must have been started. 0 or -errno. */
+NODISCARD int sandbox_forbid_rings(void);
 
 /* The serving phase, for all threads from now on; to be called while there is one. */
 NODISCARD struct sandbox_outcome sandbox_enter(const struct sandbox_plan *p);

@@ -58,6 +58,15 @@ static void take_folder(char out[CONFINE_FOLDER_MAX], const char *file)
 	out[len] = '\0';
 }
 
+/* One inode is all that landlock can be told of there. */
+static void warn_of_root(const struct sandbox_plan *p)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->rules[i].right == LANDLOCK_RIGHT_READ && landlock_in_root(p->rules[i].path))
+			log_warn("%s lies in / itself: once another file takes its place it cannot be read until a restart; "
+				 "keep it in a folder, or write it in place", p->rules[i].path);
+}
+
 static bool enter(const struct config *c, const char *zones_path)
 {
 	struct sandbox_plan plan = {.count = 0};
@@ -72,6 +81,8 @@ static bool enter(const struct config *c, const char *zones_path)
 	for (const char *const *path = resolv_paths(); *path != NULL && plan.count < RULES_MAX; path++)
 		rules[plan.count++] = (struct landlock_rule){*path, LANDLOCK_RIGHT_READ};
 	plan.rules = rules;
+	if (landlock_version() >= 0)
+		warn_of_root(&plan);
 	struct sandbox_outcome o = sandbox_enter(&plan);
 	if (o.files == -ENOSYS || o.files == -EOPNOTSUPP)
 		log_info("this kernel has no landlock: files elsewhere are not out of reach");
@@ -80,6 +91,14 @@ static bool enter(const struct config *c, const char *zones_path)
 	if (o.calls != 0)
 		log_warn("system calls are not filtered: seccomp: %s", strerror(-o.calls));
 	return o.files == 0;
+}
+
+void confine_forbid_rings(const struct config *c)
+{
+	int error = c->top.sandbox ? sandbox_forbid_rings() : 0;
+
+	if (error != 0)
+		log_warn("io_uring is not switched off: seccomp: %s", strerror(-error));
 }
 
 void confine_enter(struct confine *k, const struct config *c, const char *zones_path)

@@ -261,7 +261,9 @@ static bool may_start(const char *path)
 
 	if (o.verdict != PERSIST_SYSTEM && o.verdict != PERSIST_IRREGULAR)
 		return true;
-	log_error("`persist`: the cache cannot be written to %s: %s", path, persist_file_reason(&o));
+	log_error("`persist`: the cache cannot be written to %s: %s%s", path, persist_file_reason(&o),
+		  strrchr(path, '/') == path ? "; the sandbox lets no file be made in / itself: name one in a folder, such as "
+					       "/var/lib/r53fwd/cache" : "");
 	return false;
 }
 

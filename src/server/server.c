@@ -542,6 +542,7 @@ int server_run(const struct server_options *options)
 	bindings_init(&s.bindings, s.worker_count);
 	succession_init(&s.succession);
 	bool bound = take_sockets(&s, c, passed);
+	confine_forbid_rings(c); /* the next thing made is a loop */
 	s.snapshot = snapshot_new(c, &r, NULL);
 	bool started = start(&s, bound);
 	if (started)

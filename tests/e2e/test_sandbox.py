@@ -36,10 +36,10 @@ class Sandbox(Case):
     def test_every_thread_is_confined_and_workers_more_than_the_rest(self):
         fwd, _ = self.running("workers: 2\n")
         main_thread, *workers = wait_for(
-            lambda: (lambda all_: all_ if [t.get("Seccomp_filters") for t in all_].count("2") == 2 else None)(fields(fwd.pid)),
+            lambda: (lambda all_: all_ if [t.get("Seccomp_filters") for t in all_].count("3") == 2 else None)(fields(fwd.pid)),
             what="the walls of two workers",
         )
-        self.assertEqual("1", main_thread.get("Seccomp_filters"))
+        self.assertEqual("2", main_thread.get("Seccomp_filters"))
         for thread in (main_thread, *workers):
             self.assertEqual(("1", "2"), (thread["NoNewPrivs"], thread["Seccomp"]))
             self.assertEqual(0, int(thread["CapEff"], 16) & ~NET_BIND_SERVICE)
@@ -92,6 +92,14 @@ class Sandbox(Case):
         said = "".join(fwd.command("reload"))
         self.assertIn("`persist` takes effect at a restart", said)
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+
+    def test_persist_in_the_root_stops_the_start_with_a_sentence(self):
+        """Nothing is made there: the walls stand before it is tried."""
+        fwd, _ = self.running("cache: {persist: /r53fwd-of-this-test}\n", ready=False)
+        self.assertEqual(1, fwd.wait())
+        self.assertIn("cannot be written to /r53fwd-of-this-test: Permission denied; ", fwd.text())
+        self.assertIn("the sandbox lets no file be made in / itself: name one in a folder", fwd.text())
+        self.assertFalse(os.path.exists("/r53fwd-of-this-test"))
 
     def test_who_is_nobody_stops_the_start_with_a_sentence(self):
         fwd, _ = self.running("user: nobody-of-this-name\n", ready=False)

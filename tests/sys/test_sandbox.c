@@ -185,6 +185,48 @@ static void what_is_in_no_list_is_said_not_to_exist(void **state)
 	assert_int_equal(walled_run(ask_something_new), ENOSYS);
 }
 
+static int ask_for_a_ring(void)
+{
+	return WALLED_ERROR(syscall(SYS_io_uring_setup, 1, NULL));
+}
+
+static int ask_for_a_ring_before_the_walls(void)
+{
+	WALLED_NEED(sandbox_forbid_rings() == 0);
+	WALLED_NEED(open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0);
+	return ask_for_a_ring();
+}
+
+static int ask_for_a_ring_inside(void)
+{
+	enter();
+	return ask_for_a_ring();
+}
+
+static int ask_for_a_ring_inside_both(void)
+{
+	WALLED_NEED(sandbox_forbid_rings() == 0);
+	enter();
+	WALLED_NEED(sandbox_enter_worker() == 0);
+	return ask_for_a_ring();
+}
+
+static int start_a_program_before_the_walls(void)
+{
+	WALLED_NEED(sandbox_forbid_rings() == 0);
+	execl("/bin/true", "true", (char *)NULL);
+	return errno;
+}
+
+static void rings_are_said_not_to_exist_in_every_phase(void **state)
+{
+	(void)state;
+	assert_int_equal(walled_run(ask_for_a_ring_before_the_walls), ENOSYS);
+	assert_int_equal(walled_run(ask_for_a_ring_inside), ENOSYS);
+	assert_int_equal(walled_run(ask_for_a_ring_inside_both), ENOSYS);
+	assert_int_equal(walled_run(start_a_program_before_the_walls), 0);
+}
+
 /* What the main thread may open, this one may not: the number of its error. */
 static void *open_as_worker(void *arg)
 {
@@ -233,6 +275,7 @@ int main(void)
 		cmocka_unit_test(no_memory_becomes_executable),
 		cmocka_unit_test(sockets_are_of_ip_and_nothing_else),
 		cmocka_unit_test(what_is_in_no_list_is_said_not_to_exist),
+		cmocka_unit_test(rings_are_said_not_to_exist_in_every_phase),
 		cmocka_unit_test(a_worker_opens_sockets_and_no_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
