@@ -251,6 +251,7 @@ int main(int argc, char **argv)
 	uint32_t given = 0;
 	int index = 0;
 
+	base_return_large_blocks();
 	for (int option; (option = getopt_long(argc, argv, "", options, &index)) != -1;) {
 		int status = take_option(&c, option);
 		if (status >= 0)

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,12 +74,48 @@ static void small_words_of_c_do_what_they_say(void **state)
 	assert_int_equal(ARRAY_SIZE(((char[7]){0})), 7);
 }
 
+static long mapped_kib(void)
+{
+	long pages = -1;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%ld", &pages), 1);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Sanitizers have heaps of their own, which behave so or not. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { OWN_HEAP = 0 };
+#else
+enum { OWN_HEAP = 1 };
+#endif
+
+static void large_blocks_go_back_to_the_system(void **state)
+{
+	enum { LARGE = 400 * 1024 };
+
+	(void)state;
+	if (!OWN_HEAP)
+		skip();
+	base_return_large_blocks();
+	free(malloc(LARGE)); /* after this glibc would keep blocks of the size */
+	long before_kib = mapped_kib();
+	char *block = malloc(LARGE);
+	assert_non_null(block);
+	memset(block, 1, LARGE);
+	assert_true(mapped_kib() >= before_kib + LARGE / 1024);
+	free(block);
+	assert_int_equal(mapped_kib(), before_kib);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(failed_assertion_says_where_and_ends_the_program),
 		cmocka_unit_test(true_assertion_evaluates_its_condition_once),
-		cmocka_unit_test(small_words_of_c_do_what_they_say),
+		cmocka_unit_test(small_words_of_c_do_what_they_say), cmocka_unit_test(large_blocks_go_back_to_the_system),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
