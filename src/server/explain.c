@@ -181,7 +181,7 @@ static void add_health(struct strbuf *s, const struct walk *w, const struct pool
 	health_report(&u->health, &p->rules, &r);
 	switch (step->tier) {
 	case POOL_TIER_UP:
-		strbuf_add(s, "healthy");
+		strbuf_add(s, atomic_load(&p->down) ? "of itself in no doubt: none of the endpoint's addresses answers" : "healthy");
 		break;
 	case POOL_TIER_SLOW:
 		strbuf_addf(s, "slow: RTT %.1f ms, more than twice the best + 20 ms", ms_of(rtt_smoothed_us(&u->rtt)));

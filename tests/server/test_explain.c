@@ -246,6 +246,7 @@ static void the_second_endpoint_is_used_when_the_first_is_down(void **state)
 	world_run_ms(c.world, 10000);
 	explain("other.corp.test", "A");
 	expect_within("endpoints.0.why", "down: no address answers");
+	assert_null(strstr(text_at("endpoints.0.addresses.0.why"), "healthy"));
 	assert_true(json_is_null(at("endpoints.0.addresses.0.place")));
 	assert_true(json_is_true(at("endpoints.1.asked")));
 	expect_within("endpoints.1.why", "asked: those before it are down");
