@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SERVER_FORWARD_PRIVATE_H
 #define SERVER_FORWARD_PRIVATE_H
-/* What forward.c (doors), flight.c (questions travelling upstream), attempt.c (tries) and landing.c (replies) share. */
+/* What forward.c (doors), flight.c (questions travelling upstream), attempt.c (tries), outcome.c (what comes of
+ * them) and landing.c (replies) share. */
 
 #include "base/limit.h"
 #include "base/slab.h"
@@ -127,6 +128,8 @@ void flight_settle(struct forward *f, struct flight *fl, uint64_t now_us);
 void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us);
 /* The next endpoint of the route takes over, if there is one; false if not. */
 bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us);
+/* Where the pool that is asked now stands in the route. */
+uint8_t flight_pool_number(const struct flight *fl);
 /* Its timer has fired. */
 void flight_due(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Nobody is left to ask: stale, the rcode, the cut answer, or SERVFAIL with the reason. Lands. */
@@ -142,6 +145,17 @@ bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint
 /* Every address of the pool that is not drained has been asked: asking them once more is for the clock, not for those who have just
  * failed. */
 bool attempt_all_were_asked(const struct flight *fl);
+/* Sends one to `place` of the flight's pool, however often that was tried. False if nothing went out. */
+bool attempt_start(struct forward *f, struct flight *fl, int place, bool stream, bool random_case, uint64_t now_us);
+/* When the next one is due, after one at `place`. */
+void attempt_set_next(struct flight *fl, int place, uint64_t now_us);
+/* Frees it. */
+void attempt_end(struct forward *f, struct attempt *a);
+/* The pool that it was sent to, which the flight may have left since. */
+struct pool *attempt_pool(const struct attempt *a);
+/* UDP's silence is the address's; TCP's only where all questions go over TCP. */
+bool attempt_is_evidence(const struct attempt *a);
+void attempt_tell(struct forward *f, struct pool *p, struct upstream *u, enum health_change change);
 /* Looks at the open attempts: who is overdue, who never answered. */
 void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us);
 /* When attempt_judge_open has something to say next. */
@@ -151,9 +165,12 @@ void attempt_cancel_all(struct forward *f, struct flight *fl);
 void attempt_give_up(struct forward *f, struct attempt *a);
 /* The flight has its answer: what its earlier attempts did is now evidence. */
 void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us);
-void attempt_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);
-void attempt_failed(void *arg, struct transport_attempt *via, int error);
-void attempt_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);
+
+/* ---- outcome.c */
+/* Transport events. */
+void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);
+void outcome_failed(void *arg, struct transport_attempt *via, int error);
+void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);
 
 /* ---- landing.c */
 /* Counts a reply that is about to be sent, and has it logged if zones.conf says so. `why`: for people, with LANDING_REFUSAL. */

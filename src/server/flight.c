@@ -120,13 +120,20 @@ void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us)
 	wheel_arm(&f->wheel, &fl->timer, at);
 }
 
+uint8_t flight_pool_number(const struct flight *fl)
+{
+	uint8_t n = 0;
+
+	while (fl->route->pools[n] != fl->pool)
+		n++;
+	return n;
+}
+
 bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	struct pool *next = NULL;
+	int after = flight_pool_number(fl) + 1;
+	struct pool *next = after < fl->route->count ? fl->route->pools[after] : NULL;
 
-	for (int i = 0; i < fl->route->count; i++)
-		if (fl->route->pools[i] == fl->pool)
-			next = i + 1 < fl->route->count ? fl->route->pools[i + 1] : NULL;
 	if (next == NULL || atomic_load_explicit(&next->down, memory_order_relaxed))
 		return false;
 	/* What is still out there must not take the places of the next endpoint's attempts. */

@@ -53,7 +53,7 @@ struct forward *forward_new(const struct forward_world *world, struct snapshot *
 		forward_free(f);
 		return NULL;
 	}
-	f->world.env->events = (struct transport_events){attempt_answered, attempt_failed, attempt_hint, f};
+	f->world.env->events = (struct transport_events){outcome_answered, outcome_failed, outcome_hint, f};
 	return f;
 }
 

@@ -78,6 +78,7 @@ NOUNS = {
 PARTS = {
     "src/server/flight.c": ("forward", "questions travelling upstream; declared in forward_private.h"),
     "src/server/attempt.c": ("forward", "tries of a flight; declared in forward_private.h"),
+    "src/server/outcome.c": ("forward", "what comes of tries; declared in forward_private.h"),
     "src/server/landing.c": ("forward", "replies to those who wait; declared in forward_private.h"),
     "src/server/querylog.c": ("forward", "lines about queries; declared in forward_private.h"),
     "src/server/special.c": ("forward", "names answered here; declared in forward_private.h"),
