@@ -9,8 +9,7 @@
  * - hints may come before the end, any number of them;
  * - bytes are lent for the call; an attempt's memory is the caller's and must stay until its end;
  * - a datagram ends an attempt only if it came from the upstream's IP and port to the attempt's own socket with its id and
- *   question (question_echo):
- *   all else is counted and ignored;
+ *   question (question_echo), and the owner can read it: all else is counted and ignored;
  * - a cut answer (TC) is an answer: going to TCP is the caller's decision; so is every timeout;
  * - inside a callback the owner may send, cancel any attempt, and reuse the ended one. */
 
@@ -39,6 +38,10 @@ enum transport_hint {
 };
 
 struct transport_events {
+	/* Can a datagram that fits in all else be read? After true the same bytes come to `answered`. After false they are no answer:
+	 * the attempt stays open, lest a forger end it with garbage ("TuDoor", IEEE S&P 2024), and the owner may do what it may in a
+	 * hint. Not asked by streams, into which nothing is slipped. NULL: whatever fits is an answer. */
+	bool (*readable)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len);
 	/* The answer: id and question match. `echo_error`: it was ECHO_ERROR (no question). */
 	void (*answered)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len, bool echo_error);
 	/* It cannot be answered any more: the connection was refused, closed or timed out (TCP), the system would not send

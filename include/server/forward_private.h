@@ -82,6 +82,7 @@ struct attempt {
 	struct flight *flight;
 	struct upstream *upstream;    /* of the flight's pool when it was sent; the lease keeps it */
 	uint64_t sent_us, overdue_us;
+	uint64_t ends_us;             /* what came cannot be read: the true answer is waited for until then; 0: nothing did */
 	uint8_t place, pool_number;   /* pool_number: of the route */
 	bool stream, hinted, overdue, judged;
 };
@@ -108,6 +109,7 @@ struct forward {
 	uint32_t dirty_count, dirty_room;
 	struct limit query_lines;   /* of the log, about errors */
 	struct answer answer;      /* 12 KiB of scratch */
+	bool answer_is_whole;      /* the last one that came could be read to its end */
 	uint8_t *scratch;          /* DNS_MESSAGE_MAX bytes, for answers that were trimmed or do not fit a datagram; heap */
 	uint8_t *wide;             /* the same, for a reply that must be cut while scratch holds the answer; heap */
 	struct list table[FLIGHT_BUCKETS];
@@ -167,7 +169,10 @@ void attempt_give_up(struct forward *f, struct attempt *a);
 void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us);
 
 /* ---- outcome.c */
+/* No address of the flight's pool is left to ask, and none is out: the next endpoint, the prober, or the end of the flight. */
+void outcome_leave_pool(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Transport events. */
+bool outcome_readable(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len);
 void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);
 void outcome_failed(void *arg, struct transport_attempt *via, int error);
 void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);

@@ -471,7 +471,7 @@ static void take_datagram(struct port *p, const uint8_t *bytes, size_t len)
 		/* No guess: a server that does not keep the letter case does so always. */
 		env->mismatched++;
 		env->events.hint(env->events.arg, a, TRANSPORT_WRONG_CASE, 0);
-	} else {
+	} else if (env->events.readable == NULL || env->events.readable(env->events.arg, a, bytes, len)) {
 		end(u, a, p);
 		env->events.answered(env->events.arg, a, bytes, len, echo == ECHO_ERROR);
 	}

@@ -323,7 +323,7 @@ struct association *association_new(const struct association_world *world, struc
 	if (a == NULL)
 		return NULL;
 	a->world = *world;
-	a->world.env->events = (struct transport_events){answered, failed, hint, a};
+	a->world.env->events = (struct transport_events){.answered = answered, .failed = failed, .hint = hint, .arg = a};
 	association_adopt(a, s, now_us);
 	if (a->snapshot != NULL)
 		return a;

@@ -183,6 +183,8 @@ uint64_t attempt_next_judgement_us(const struct flight *fl, uint64_t now_us)
 			at = MIN(at, a->overdue_us);
 		if (!fl->landed && !fl->doubted && doubt_us > now_us)
 			at = MIN(at, doubt_us);
+		if (a->ends_us != 0)
+			at = MIN(at, a->ends_us);
 	}
 	return at;
 }
@@ -211,7 +213,9 @@ void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us)
 {
 	LIST_FOR_EACH(link, &fl->attempts) {
 		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
-		if (now_us >= a->sent_us + HEALTH_NEVER_US) {
+		if (a->ends_us != 0 && now_us >= a->ends_us) {
+			attempt_end(f, a);
+		} else if (now_us >= a->sent_us + HEALTH_NEVER_US) {
 			if (!a->judged)
 				judge_silent(f, a, now_us);
 			a->judged = true;
@@ -229,7 +233,7 @@ void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us)
 void attempt_give_up(struct forward *f, struct attempt *a)
 {
 	upstream_count(a->upstream, f->world.thread, UPSTREAM_TIMEOUTS);
-	if (!a->hinted)
+	if (!a->hinted && a->ends_us == 0)
 		a->flight->silent |= 1u << a->place;
 	attempt_end(f, a);
 }

@@ -383,7 +383,7 @@ void flight_due(struct forward *f, struct flight *fl, uint64_t now_us)
 	if (now_us >= fl->next_at_us)
 		try_again(f, fl, now_us);
 	if (list_empty(&fl->attempts) && fl->next_at_us == UINT64_MAX)
-		flight_fail(f, fl, now_us);
+		outcome_leave_pool(f, fl, now_us);
 	else
 		flight_arm(f, fl, now_us);
 }

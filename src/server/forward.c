@@ -53,7 +53,8 @@ struct forward *forward_new(const struct forward_world *world, struct snapshot *
 		forward_free(f);
 		return NULL;
 	}
-	f->world.env->events = (struct transport_events){outcome_answered, outcome_failed, outcome_hint, f};
+	f->world.env->events = (struct transport_events){
+		.answered = outcome_answered, .failed = outcome_failed, .hint = outcome_hint, .readable = outcome_readable, .arg = f};
 	return f;
 }
 

@@ -212,7 +212,7 @@ struct loopcheck *loopcheck_new(const struct loopcheck_world *world, struct snap
 	if (l == NULL)
 		return NULL;
 	l->world = *world;
-	l->world.env->events = (struct transport_events){answered, failed, hint, l};
+	l->world.env->events = (struct transport_events){.answered = answered, .failed = failed, .hint = hint, .arg = l};
 	loopcheck_adopt(l, s, now_us);
 	if (l->snapshot != NULL)
 		return l;

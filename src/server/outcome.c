@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What comes of an attempt, and what next: answered, failed, or hinted at.
- * How it can fail: the network calls it unreachable (it stays open: that can be forged; the next one starts at once), an rcode,
- * an unreadable answer or one that the zone's guard does not let pass (another AZ is asked at once), a cut answer (the same
- * address over TCP), wrong letter case (the same address, in lower case). */
+ * How it can fail: the network calls it unreachable, or what comes cannot be read (it stays open: both can be forged; the next one
+ * starts at once), an rcode or an answer that the zone's guard does not let pass (another AZ is asked at once), a cut answer (the
+ * same address over TCP), wrong letter case (the same address, in lower case). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +50,7 @@ static bool may_be_the_pool(const struct flight *fl, uint64_t now_us)
 
 /* No address of this pool is left to ask, and none is out. The next endpoint takes over if nobody answered here, or if nobody here is in
  * favour: an error of one name is no reason, since the other endpoint may know less of it. */
-static void leave_pool(struct forward *f, struct flight *fl, uint64_t now_us)
+void outcome_leave_pool(struct forward *f, struct flight *fl, uint64_t now_us)
 {
 	bool answers = fl->broken != 0 || fl->blocked_from != NULL || fl->cut != NULL;
 
@@ -82,7 +82,7 @@ static void go_on(struct forward *f, struct flight *fl, bool after_rcode, uint64
 		sent = attempt_next(f, fl, false, now_us);
 	}
 	if (!sent && list_empty(&fl->attempts)) {
-		leave_pool(f, fl, now_us);
+		outcome_leave_pool(f, fl, now_us);
 		return;
 	}
 	if (!sent && after_rcode)
@@ -110,6 +110,43 @@ static void take_broken(struct forward *f, struct attempt *a, uint16_t rcode, ui
 		fl->rcodes[place] = rcode;
 	}
 	go_on(f, fl, true, now_us);
+}
+
+static bool all_are_unreadable(const struct flight *fl)
+{
+	LIST_FOR_EACH(link, &fl->attempts)
+		if (CONTAINER_OF(link, struct attempt, link)->ends_us == 0)
+			return false;
+	return true;
+}
+
+/* A datagram that is right in all but its records. Who sent it may be a forger: the attempt stays open as long as a true answer may
+ * take. Who sent it may be the address: another AZ is asked, as after an rcode. */
+static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t now_us)
+{
+	struct flight *fl = a->flight;
+	struct upstream *u = a->upstream;
+
+	metrics_add(f->world.metrics, METRIC_DROPPED_MALFORMED_ANSWER, 1);
+	if (a->ends_us != 0)
+		return;
+	upstream_count(u, f->world.thread, UPSTREAM_SERVFAIL);
+	a->ends_us = now_us + rtt_timeout_us(&u->rtt);
+	a->judged = a->overdue = true; /* not silent */
+	if (fl->answered)
+		attempt_tell(f, attempt_pool(a), u, health_broken(&u->health, &attempt_pool(a)->rules, DNS_SERVFAIL, now_us));
+	if (!fl->landed && attempt_pool(a) == fl->pool) {
+		fl->broken |= 1u << a->place;
+		fl->rcodes[a->place] = DNS_SERVFAIL;
+		bool sent = false;
+		if (fl->open < FORWARD_OPEN_ATTEMPTS && fl->rcode_retries < RCODE_RETRIES) {
+			fl->rcode_retries++;
+			sent = attempt_next(f, fl, true, now_us) || attempt_next(f, fl, false, now_us);
+		}
+		if (!sent && all_are_unreadable(fl))
+			fl->next_at_us = UINT64_MAX;
+	}
+	flight_arm(f, fl, now_us);
 }
 
 /* TC: the whole over TCP, from the same address; the cut one is kept as a last resort. */
@@ -221,6 +258,22 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 	flight_settle(f, fl, now_us);
 }
 
+static bool read_answer(struct forward *f, const uint8_t *message, size_t len)
+{
+	f->answer_is_whole = answer_read(&f->answer, message, len) == ANSWER_OK;
+	return f->answer_is_whole;
+}
+
+bool outcome_readable(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
+{
+	struct forward *f = arg;
+
+	if (LIKELY(read_answer(f, message, len)) || f->answer.flags & DNS_TC)
+		return true; /* of a cut one, the whole comes over TCP */
+	wait_for_the_true_one(f, CONTAINER_OF(via, struct attempt, via), now(f));
+	return false;
+}
+
 void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error)
 {
 	struct forward *f = arg;
@@ -233,10 +286,9 @@ void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *m
 	if (via->asked.case_bits != 0)
 		atomic_store_explicit(&a->upstream->wrong_case, 0, memory_order_relaxed);
 	upstream_count(a->upstream, f->world.thread, UPSTREAM_ANSWERS);
-	enum answer_verdict verdict = answer_read(&f->answer, message, len);
 	if (!a->stream && f->answer.flags & DNS_TC)
-		take_cut(f, a, message, verdict == ANSWER_OK ? len : DNS_HEADER_BYTES, now_us);
-	else if (verdict != ANSWER_OK) {
+		take_cut(f, a, message, f->answer_is_whole ? len : DNS_HEADER_BYTES, now_us);
+	else if (a->stream && !read_answer(f, message, len)) {
 		metrics_add(f->world.metrics, METRIC_DROPPED_MALFORMED_ANSWER, 1);
 		take_broken(f, a, DNS_SERVFAIL, now_us);
 	} else if (f->answer.rcode == DNS_NOERROR || f->answer.rcode == DNS_NXDOMAIN)

@@ -466,7 +466,7 @@ struct prober *prober_new(const struct prober_world *world, struct snapshot *s, 
 	if (p == NULL)
 		return NULL;
 	p->world = *world;
-	p->world.env->events = (struct transport_events){answered, failed, hint, p};
+	p->world.env->events = (struct transport_events){.answered = answered, .failed = failed, .hint = hint, .arg = p};
 	prober_adopt(p, s, now_us);
 	if (p->snapshot != NULL)
 		return p;

@@ -88,7 +88,7 @@ void world_set(struct world *w, const char *ip, enum world_fault fault)
 {
 	static const char *const names[WORLD_SERVER_FAULTS] = {
 		"well",	  "silent",	"broken",	"unreachable", "slandered",    "closed",
-		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach", "guessed at",
+		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach", "guessed at", "forestalled",
 	};
 
 	note(w, "-- %s is %s", ip, names[fault]);
@@ -194,6 +194,17 @@ static bool is_silent(struct world *w, const struct world_upstream *u, const str
 	return u->lost_pm > 0 && dice(w) < u->lost_pm;
 }
 
+/* Right in all but that it counts records which are not there. */
+static void push_garbage(struct world *w, struct fake_transport *ft, struct transport_attempt *a)
+{
+	struct event e = {.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ANSWER};
+
+	e.len = question_write(&a->asked, e.message);
+	dns_put16(e.message + 2, DNS_QR | DNS_RD | DNS_RA);
+	e.message[7] = 9;
+	push(w, &e);
+}
+
 static int fake_send(struct transport *t, struct transport_attempt *a)
 {
 	struct fake_transport *ft = (struct fake_transport *)t;
@@ -214,6 +225,8 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ICMP});
 	if (u->fault == WORLD_GUESSED && !ft->stream)
 		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_GUESSES});
+	if (u->fault == WORLD_FORESTALLED && !ft->stream)
+		push_garbage(w, ft, a);
 	if (u->fault == WORLD_UNSENDABLE)
 		e.at_us = w->now_us;
 	else if (begins(&a->asked, u->slow_name))
@@ -324,6 +337,9 @@ static void happen(struct world *w, struct event *e)
 		events->hint(events->arg, a, TRANSPORT_WRONG_CASE, 0);
 		return;
 	}
+	if (e->kind == EVENT_ANSWER && !e->transport->stream && events->readable != NULL &&
+	    !events->readable(events->arg, a, e->message, e->len))
+		return;
 	fake_cancel(t, a); /* an ICMP error that would come after its answer is nobody's */
 	a->transport = NULL;
 	t->open_attempts--;

@@ -24,6 +24,7 @@ enum world_fault {
 	WORLD_GARBAGE,     /* answers that do not parse */
 	WORLD_UNSENDABLE,  /* the system knows no way: fails when it is flushed */
 	WORLD_GUESSED,     /* somebody guesses at the ports it is asked from */
+	WORLD_FORESTALLED, /* somebody who knows all of a question sends garbage before the answer comes */
 	WORLD_SERVER_FAULTS
 };
 

@@ -208,6 +208,35 @@ static void oversized_datagram_is_ignored(void **state)
 	fixture_free(f);
 }
 
+static bool counts_no_records(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len)
+{
+	(void)arg;
+	assert_non_null(a->transport);
+	assert_true(len >= DNS_HEADER_BYTES);
+	return message[7] == 0;
+}
+
+static void what_the_owner_cannot_read_is_no_answer(void **state)
+{
+	struct fixture *f = start(4);
+	struct transport_attempt a = {0};
+	uint8_t m[STUB_QUERY_BYTES];
+	(void)state;
+	f->env.events.readable = counts_no_records;
+	ask(f, &a);
+	run_until_received(f, 1);
+	size_t len = stub_answer(&f->stub.queries[0], m);
+	m[7] = 9;
+	stub_send(&f->stub, &f->stub.queries[0], m, len);
+	run_quietly(f);
+	assert_int_equal(f->reported, 0);
+	assert_non_null(a.transport);
+	stub_send_answer(&f->stub, &f->stub.queries[0]);
+	run_until_reported(f, 1);
+	assert_int_equal(f->reports[0].kind, REPORT_ANSWERED);
+	fixture_free(f);
+}
+
 static void sixty_four_guesses_are_told_and_cost_the_port(void **state)
 {
 	struct fixture *f = start(2);
@@ -378,6 +407,7 @@ int main(void)
 		cmocka_unit_test(full_buffers_drop_the_rest_and_count_it),
 		cmocka_unit_test(wrong_letter_case_is_a_hint),
 		cmocka_unit_test(oversized_datagram_is_ignored),
+		cmocka_unit_test(what_the_owner_cannot_read_is_no_answer),
 		cmocka_unit_test(sixty_four_guesses_are_told_and_cost_the_port),
 		cmocka_unit_test(flood_at_a_port_without_attempts_closes_it),
 		cmocka_unit_test(batch_that_waits_while_its_port_goes_is_sent_from_it),

@@ -267,6 +267,43 @@ static void answer_that_does_not_parse_is_asked_elsewhere(void **state)
 	       "[ 1008]   probe 10.0.1.1: corp.example\n");
 }
 
+/* "TuDoor": who has guessed all else must not end the waiting with a datagram that is no answer. */
+static void garbage_before_the_answer_does_not_end_the_attempt(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_FORESTALLED);
+	world_trace(w);
+	world_ask(w, "forestalled.corp.example", "A");
+	world_run_ms(w, 100);
+	expect("[ 1000] query 1 forestalled.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: forestalled.corp.example\n"
+	       "[ 1001]   attempt 10.0.2.1: forestalled.corp.example\n"
+	       "[ 1002]   attempt 10.0.3.1: forestalled.corp.example\n"
+	       "[ 1004] reply 1 NOERROR\n"
+	       "[ 1004]   10.0.2.1 suspect\n"
+	       "[ 1004]   10.0.3.1 suspect\n"
+	       "[ 1004]   probe 10.0.2.1: corp.example\n"
+	       "[ 1004]   probe 10.0.3.1: corp.example\n");
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_DROPPED_MALFORMED_ANSWER), 3);
+}
+
+/* Each is given the time that a true answer may take, 200 ms, and nobody is asked twice. */
+static void addresses_that_only_babble_are_an_error_soon(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_GARBAGE);
+	world_trace(w);
+	world_ask(w, "garbage.corp.example", "A");
+	world_run_ms(w, 3000);
+	expect("[ 1000] query 1 garbage.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: garbage.corp.example\n"
+	       "[ 1004]   attempt 10.0.2.1: garbage.corp.example\n"
+	       "[ 1008]   attempt 10.0.3.1: garbage.corp.example\n"
+	       "[ 1212] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) SERVFAIL, 10.0.2.1:53 (az2) SERVFAIL, 10.0.3.1:53 (az3) SERVFAIL\n");
+}
+
 /* ---- TC */
 
 static void cut_answer_is_passed_on_when_tcp_is_closed_everywhere_and_not_remembered_as_failure(void **state)
@@ -612,6 +649,8 @@ int main(void)
 		STORY(rcode_is_passed_on_if_all_agree),
 		STORY(silent_address_is_given_time_when_the_others_answer_errors),
 		STORY(answer_that_does_not_parse_is_asked_elsewhere),
+		STORY(garbage_before_the_answer_does_not_end_the_attempt),
+		STORY(addresses_that_only_babble_are_an_error_soon),
 		STORY(cut_answer_is_passed_on_when_tcp_is_closed_everywhere_and_not_remembered_as_failure),
 		STORY(address_without_edns_is_asked_once_more_and_remembered),
 		STORY(three_silent_questions_are_enough),
