@@ -61,9 +61,12 @@ static struct cut cut(const uint8_t *out, size_t body, size_t end, const struct 
 
 static inline uint16_t flags_of(const struct reply_asker *a, const struct reply *r, uint16_t rcode)
 {
-	uint16_t copied = a->flags & (DNS_OPCODE | DNS_RD | DNS_CD);
+	uint16_t copied = a->flags & (DNS_RD | DNS_CD);
 	uint16_t flags = (uint16_t)(DNS_QR | DNS_RA | copied | (r->flags & DNS_TC) | (rcode & DNS_RCODE));
 
+	/* What flags mean under another opcode is not known here. */
+	if (UNLIKELY(a->flags & DNS_OPCODE))
+		return (uint16_t)(DNS_QR | (a->flags & DNS_OPCODE) | (rcode & DNS_RCODE));
 	/* RFC 6840 section 5.7: a client that set AD or DO understands AD. */
 	if ((a->flags & DNS_AD) || a->dnssec_ok)
 		flags |= r->flags & DNS_AD;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that we did not write, against the real program: each probe of ISC's EDNS compliance tester as dig sends it, and the resolvers
-that programs are linked with: glibc's, musl's, c-ares, and Go's manner of asking."""
+"""Clients that we did not write, against the real program: the probes of ISC's EDNS compliance tester, as dig and as it sends them, and
+the resolvers that programs are linked with: glibc's, musl's, c-ares, and Go's manner of asking."""
 
 import json
 import os
@@ -8,12 +8,15 @@ import re
 import select
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 
+import dns.edns
 import dns.flags
 import dns.message
 import dns.query
+import dns.rcode
 
 try:
     import pycares
@@ -180,6 +183,92 @@ class Compliance(Case):
                 seen = self.dig("+edns=0", f"+bufsize={size}", "+ignore", "+rec", name="big.corp.test", type="TXT")
                 self.assertEqual((seen.rcode, seen.version), ("NOERROR", 0), seen.text)
                 self.assertLessEqual(seen.bytes, max(512, min(size, 1232)))
+
+
+# The list of that tool (genreport, its sets EDNS, FULL and COMM), as it writes the packets: header flags, EDNS version (None: no OPT), EDNS
+# flags, options, type, whether over TCP.
+AA, TC, RD, RA, Z, AD, CD, DO = 0x400, 0x200, 0x100, 0x80, 0x40, 0x20, 0x10, 0x8000
+NSID, ECS, EXPIRE, COOKIE = (3, b""), (8, b"\0\1\0\0"), (9, b""), (10, bytes(range(1, 9)))
+UNKNOWN = (100, b"")
+PROBES = {
+    "dns": (0, None, 0, (), "SOA", False),
+    "aa": (AA, None, 0, (), "SOA", False),
+    "ad": (AD, None, 0, (), "SOA", False),
+    "cd": (CD, None, 0, (), "SOA", False),
+    "ra": (RA, None, 0, (), "SOA", False),
+    "rd": (RD, None, 0, (), "SOA", False),
+    "tc": (TC, None, 0, (), "SOA", False),
+    "zflag": (Z, None, 0, (), "SOA", False),
+    "type666": (RD, None, 0, (), "TYPE666", False),
+    "tcp": (0, None, 0, (), "SOA", True),
+    "edns": (0, 0, 0, (), "SOA", False),
+    "edns1": (0, 1, 0, (), "SOA", False),
+    "ednsopt": (0, 0, 0, (UNKNOWN,), "SOA", False),
+    "edns1opt": (0, 1, 0, (UNKNOWN,), "SOA", False),
+    "do": (0, 0, DO, (), "SOA", False),
+    "docd": (CD, 0, DO, (), "SOA", False),
+    "edns1do": (0, 1, DO, (), "SOA", False),
+    "ednsflags": (0, 0, 0x80, (), "SOA", False),
+    "optlist": (0, 0, 0, (NSID, ECS, EXPIRE, COOKIE), "SOA", False),
+    "ednsnsid": (0, 0, 0, (NSID,), "SOA", False),
+    "ednscookie": (0, 0, 0, (COOKIE,), "SOA", False),
+    "ednsexpire": (0, 0, 0, (EXPIRE,), "SOA", False),
+    "ednssubnet": (0, 0, 0, (ECS,), "SOA", False),
+    "edns1nsid": (0, 1, 0, (NSID,), "SOA", False),
+    "edns1cookie": (0, 1, 0, (COOKIE,), "SOA", False),
+    "edns1expire": (0, 1, 0, (EXPIRE,), "SOA", False),
+    "edns1subnet": (0, 1, 0, (ECS,), "SOA", False),
+    "ednstcp": (RD, 0, DO, (), "DNSKEY", True),
+    "bind11": (0, 0, DO, (COOKIE,), "SOA", False),
+    "dig11": (RD | AD, 0, 0, (COOKIE,), "SOA", False),
+}
+
+
+class Report(Case):
+    """What the tool itself looks at: rcode, flags, OPT and its contents."""
+
+    def setUp(self):
+        super().setUp()
+        self.fwd, _, _ = self.serve()
+        ask(self.fwd, "corp.test", "SOA")  # known from here on
+
+    def probe(self, flags, version, edns_flags, options, rdtype, tcp):
+        query = dns.message.make_query("corp.test", rdtype)
+        query.flags = flags
+        if version is not None:
+            query.use_edns(version, edns_flags, 4096, options=[dns.edns.GenericOption(*o) for o in options])
+        send = dns.query.tcp if tcp else dns.query.udp
+        return send(query, self.fwd.ip, 5, self.fwd.port, ignore_trailing=False)
+
+    def test_every_probe_is_ok(self):
+        # A key of EDNS flags that nobody has assigned, or an opcode's meaning of a flag, is not for us to give back.
+        for name, row in PROBES.items():
+            flags, version, edns_flags, _, rdtype, _ = row
+            with self.subTest(probe=name):
+                seen = self.probe(*row)
+                wanted = dns.rcode.BADVERS if version == 1 else dns.rcode.NOERROR
+                self.assertEqual(seen.rcode(), wanted, seen)
+                self.assertEqual(seen.flags & 0xFFF0, 0x8000 | RA | flags & (RD | CD), seen)
+                self.assertEqual(len(seen.answer), 1 if rdtype == "SOA" and version != 1 else 0, seen)
+                self.assertEqual(seen.edns, -1 if version is None else 0, seen)
+                if version is not None:
+                    self.assertEqual(seen.ednsflags & 0xFFFF, edns_flags & DO, seen)
+                    self.assertEqual([o for o in seen.options if o.otype != dns.edns.OptionType.EDE], [], seen)
+
+    def test_opcode_and_opcodeflg(self):
+        """RFC 8906: no flag has a meaning under an opcode that is not known, so none but QR is given back."""
+        for flags in (0, AA | TC | RD | RA | Z | AD | CD):
+            with self.subTest(flags=flags), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                s.settimeout(5)
+                s.sendto(struct.pack("!6H", 0x1234, 15 << 11 | flags, 0, 0, 0, 0), (self.fwd.ip, self.fwd.port))
+                seen = struct.unpack("!6H", s.recv(512))
+                self.assertEqual(seen, (0x1234, 0x8000 | 15 << 11 | dns.rcode.NOTIMP, 0, 0, 0, 0))
+
+    def test_edns_at_512(self):
+        query = dns.message.make_query("big.corp.test", "TXT", use_edns=0, payload=512, want_dnssec=True)
+        seen = dns.query.udp(query, self.fwd.ip, 5, self.fwd.port, raise_on_truncation=False)
+        self.assertTrue(seen.flags & dns.flags.TC, seen)
+        self.assertLessEqual(len(seen.to_wire()), 512)
 
 
 # ---- stub resolvers ----
