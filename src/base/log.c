@@ -34,12 +34,13 @@ static const int level_priorities[] = {3, 4, 6, 7};
 static bool is_journal(void)
 {
 	const char *text = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
+	char own[64];
 	struct stat st;
-	char end;
 
-	return text != NULL && sscanf(text, "%llu:%llu%c", &device, &inode, &end) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
-	       st.st_dev == device && st.st_ino == inode;
+	if (text == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	snprintf(own, sizeof(own), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	return strcmp(text, own) == 0;
 }
 
 void log_configure(enum log_level level, enum log_format format)

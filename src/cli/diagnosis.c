@@ -164,9 +164,9 @@ static void list_rcodes(const struct survey_address *a, struct strbuf *s)
 {
 	char text[TEXT_TYPE_MAX];
 
-	for (uint16_t i = 0; i < SURVEY_RCODES; i++)
+	for (unsigned i = 0; i < SURVEY_RCODES; i++)
 		if (a->rcodes[i] > 0 && i != DNS_NOERROR && i != DNS_NXDOMAIN)
-			strbuf_addf(s, "%s%s", s->len > 0 ? " and " : "", text_rcode(i, text));
+			strbuf_addf(s, "%s%s", s->len > 0 ? " and " : "", text_rcode((uint16_t)i, text));
 }
 
 static void judge_answers(const struct diagnosing *d, const struct survey_address *a)

@@ -209,10 +209,9 @@ static struct zone *add_zone(struct draft *d, const char *text, uint16_t route)
 	struct zone *there = find_zone(d, &n);
 	if (there != NULL || has_no_room(d) || !takes_zone(d->import, &n))
 		return there;
-	if ((d->zone_count & (d->zone_count - 1)) == 0) {
+	if ((d->zone_count & (d->zone_count - 1)) == 0)
 		d->zones = reallocarray(d->zones, d->zone_count == 0 ? 1 : 2 * d->zone_count, sizeof(*d->zones));
-		ASSERT(d->zones);
-	}
+	ASSERT(d->zones != NULL);
 	int error = route_table_add(d->table, &n, (int)d->zone_count);
 	ASSERT(error == 0);
 	note_regions(d, text_name(&n, name));

@@ -445,7 +445,7 @@ size_t sounder_run(const struct sounder *s, struct sounder_question *questions, 
 	ASSERT(x);
 	x->s = s;
 	x->end_us = now_us + s->most_us;
-	x->polled_size = s->ear_count + LANES * (WINDOW + 1);
+	x->polled_size = s->ear_count + (size_t)LANES * (WINDOW + 1);
 	x->lanes = calloc(count + 1, sizeof(*x->lanes));
 	x->polled = calloc(x->polled_size, sizeof(*x->polled));
 	x->owner = calloc(x->polled_size, sizeof(struct sounder_question *));

@@ -67,6 +67,7 @@ static void plan_first(struct round *r, struct survey_endpoint *e, size_t place)
 	struct plan p = {PLAN_TCP, e, &e->addresses[place], NULL, 0};
 	size_t asked = 0;
 
+	ASSERT(e->zone_count > 0); /* the root at least */
 	/* Before the others, so that its wait is theirs too. */
 	add(r, &p, &e->zones[0].name)->tcp = true;
 	for (size_t z = 0; z < e->zone_count; z++)
@@ -476,15 +477,17 @@ static void add_zones(struct survey_endpoint *e, const struct config *c, size_t 
 {
 	static const uint8_t root[] = {0};
 	struct config_zone everything = {.source = ZONE_NAME};
-	size_t number = 0;
+	size_t number = 0, all = 0;
 
 	for (size_t i = 0; i < c->zone_count; i++)
-		e->zones_in_file += endpoint != 0 && goes_to(&c->zones[i], endpoint);
-	size_t most = MIN(e->zones_in_file, (size_t)SURVEY_ZONES_MOST);
+		if (endpoint != 0 && goes_to(&c->zones[i], endpoint))
+			all++;
+	size_t most = MIN(all, (size_t)SURVEY_ZONES_MOST);
+	e->zones_in_file = all;
 	e->zones = calloc(most + 1, sizeof(*e->zones));
 	ASSERT(e->zones);
 	for (size_t i = 0; i < c->zone_count && most > 0; i++)
-		if (goes_to(&c->zones[i], endpoint) && number++ * most / e->zones_in_file == e->zone_count)
+		if (goes_to(&c->zones[i], endpoint) && number++ * most / all == e->zone_count)
 			add_zone(e, &c->zones[i]);
 	if (e->zone_count > 0)
 		return;

@@ -37,6 +37,7 @@ static size_t put_label(uint8_t *octets, size_t at, const char *text)
 	size_t len = strlen(text);
 
 	octets[at] = (uint8_t)len;
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a label has its length before it, and no NUL behind it. */
 	memcpy(octets + at + 1, text, len);
 	return at + 1 + len;
 }

@@ -47,6 +47,7 @@ static uint32_t likelihood_pm(const struct pool *p, const struct view *v, uint32
 		return CERTAIN_PM;
 	for (int i = 0; i < p->count; i++)
 		total += eligible >> i & 1 ? v->share[i] : 0;
+	ASSERT(total > 0); /* the place is one of those that may be asked, and none of them has no share */
 	return (uint32_t)((uint64_t)v->share[place] * CERTAIN_PM / total);
 }
 

@@ -38,6 +38,7 @@ static const struct option options[] = {
 
 struct settings {
 	const char *control, *listen, *user;
+	char own_host[256]; /* "": unknown */
 	struct host_names hosts;
 };
 
@@ -189,16 +190,16 @@ static void serve(struct door *d, int signals)
 
 static int open_and_serve(struct settings *s, const struct addr *at)
 {
-	char host[256] = "", where[ADDR_TEXT_MAX];
+	char where[ADDR_TEXT_MAX];
 	int signals = open_signals(), fd = door_listen(at);
 
 	if (fd < 0 || signals < 0) {
 		log_error("cannot listen at %s: %s", addr_format(at, where), strerror(fd < 0 ? -fd : errno));
 		return FAILED;
 	}
-	(void)gethostname(host, sizeof(host) - 1);
-	s->hosts.own = host;
-	struct pages *pages = drop(s) ? pages_new(ask, (void *)(uintptr_t)s->control, host) : NULL;
+	(void)gethostname(s->own_host, sizeof(s->own_host) - 1);
+	s->hosts.own = s->own_host;
+	struct pages *pages = drop(s) ? pages_new(ask, (void *)(uintptr_t)s->control, s->own_host) : NULL;
 	const struct door_world world = {.pages = pages, .hosts = &s->hosts, .patience_us = DOOR_PATIENCE_US};
 	struct door *d = pages != NULL ? door_new(fd, &world) : NULL;
 	if (d == NULL) {

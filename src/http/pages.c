@@ -151,8 +151,7 @@ struct pages_reply *pages_say(unsigned status, const char *sentence)
 		free(r);
 		return NULL;
 	}
-	memcpy(r->body, sentence, len);
-	memcpy(r->body + len, "\n", 2);
+	snprintf(r->body, len + 2, "%s\n", sentence);
 	r->len = len + 1;
 	memcpy(r->policy, strictest_policy, sizeof(strictest_policy));
 	return r;

@@ -52,7 +52,7 @@ static void attach(struct msghdr *message, union rights *rights, int fd)
 
 bool bridge_send(int end, enum bridge_word word, int fd, const uint8_t *bytes, size_t len)
 {
-	uint64_t until_us = loop_clock_us() + BRIDGE_SEND_MS * US_PER_MS;
+	uint64_t until_us = loop_clock_us() + (uint64_t)BRIDGE_SEND_MS * US_PER_MS;
 	uint8_t first = (uint8_t)word;
 	struct iovec octets[2] = {{.iov_base = &first, .iov_len = 1}, {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len}};
 	struct msghdr message = {.msg_iov = octets, .msg_iovlen = len > 0 ? 2 : 1};

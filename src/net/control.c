@@ -102,7 +102,7 @@ static void make_folder(const char *path)
 
 static int connect_to(const struct sockaddr_un *a, int timeout_ms)
 {
-	struct timeval patience = {.tv_sec = timeout_ms / MS_PER_S, .tv_usec = timeout_ms % MS_PER_S * US_PER_MS};
+	struct timeval patience = {.tv_sec = timeout_ms / MS_PER_S, .tv_usec = (suseconds_t)(timeout_ms % MS_PER_S) * US_PER_MS};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)

@@ -128,23 +128,24 @@ bool stream_is_paused(struct stream *s, uint32_t unanswered)
 
 /* ---- out ---- */
 
-static bool make_room(struct stream *s, size_t bytes)
+/* Where so many octets may be put; NULL if they may not. */
+static uint8_t *make_room(struct stream *s, size_t bytes)
 {
 	if (s->out_at > 0 && s->out_at + s->out_len + bytes > s->out_capacity) {
 		memmove(s->out, s->out + s->out_at, s->out_len);
 		s->out_at = 0;
 	}
 	if (s->out_at + s->out_len + bytes <= s->out_capacity)
-		return true;
+		return s->out + s->out_at + s->out_len;
 	size_t capacity = MAX(MAX((size_t)s->out_capacity * 2, s->out_len + bytes), (size_t)OUT_FIRST_BYTES);
 	if (s->out_len > UNSENT_MODEST && atomic_load_explicit(&held_by_all, memory_order_relaxed) > UNSENT_OF_ALL)
-		return false;
+		return NULL;
 	uint8_t *out = realloc(s->out, capacity);
 	if (!out)
-		return false;
+		return NULL;
 	s->out = out;
 	hold(s, capacity);
-	return true;
+	return s->out + s->out_at + s->out_len;
 }
 
 bool stream_append(struct stream *s, const uint8_t *message, size_t len)
@@ -152,9 +153,9 @@ bool stream_append(struct stream *s, const uint8_t *message, size_t len)
 	/* Whoever reads takes it now. */
 	if (s->out_len > UNSENT_LIMIT && !s->blocked && stream_write(s) < 0)
 		return false;
-	if (s->out_len > UNSENT_MOST || !make_room(s, LENGTH_BYTES + len))
+	uint8_t *at = s->out_len > UNSENT_MOST ? NULL : make_room(s, LENGTH_BYTES + len);
+	if (at == NULL)
 		return false;
-	uint8_t *at = s->out + s->out_at + s->out_len;
 	dns_put16(at, (uint16_t)len);
 	memcpy(at + LENGTH_BYTES, message, len);
 	s->out_len += (uint32_t)(LENGTH_BYTES + len);

@@ -18,6 +18,7 @@ void bindings_init(struct bindings *b, uint32_t workers)
 
 static void close_fds(struct binding *row)
 {
+	ASSERT(row->count == 0 || row->fds != NULL);
 	for (size_t i = 0; i < row->count; i++)
 		close(row->fds[i]);
 	free(row->fds);
@@ -331,6 +332,7 @@ static bool hand_out(struct binding *row, struct worker **workers, uint32_t coun
 	uint32_t next[] = {[LISTEN_UDP] = 0, [LISTEN_TCP] = 0};
 	bool ok = true;
 
+	ASSERT(count > 0);
 	for (size_t i = 0; i < row->count; i++) {
 		enum listen_kind kind = kind_of(row->fds[i]);
 		struct worker *w = workers[next[kind]++ % count];

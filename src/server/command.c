@@ -85,8 +85,9 @@ static json_t *ready(const struct call *c)
 /* Diagnostics may quote what the environment holds, which need not be UTF-8. */
 static json_t *lines(char *said)
 {
-	json_t *as_it_is = json_string(said != NULL ? said : "");
-
+	if (said == NULL)
+		return json_string("");
+	json_t *as_it_is = json_string(said);
 	for (char *at = said; as_it_is == NULL && *at != '\0'; at++)
 		*at = (*at & 0x80) != 0 ? '?' : *at;
 	return as_it_is != NULL ? as_it_is : json_string(said);

@@ -236,11 +236,12 @@ static json_t *make_address(const struct walk *w, const struct pool *p, const st
 		strbuf_addf(&s, "; above max-qps (%u) now: passed over", p->max_qps);
 	else if (asked)
 		add_choice(&s, p, step, number == 1);
+	uint32_t hundredths = rtt_us / 10;
 	json_object_set_new(a, "address", text(u->text));
 	json_object_set_new(a, "az", text(p->places[step->place].az));
 	json_object_set_new(a, "place", asked && !step->above_rate ? json_integer(number) : json_null());
 	json_object_set_new(a, "state", w->question->live ? json_string(status_address(p, step->place)) : json_null());
-	json_object_set_new(a, "rtt_ms", rtt_us == 0 ? json_null() : json_real((double)(rtt_us / 10) / 100));
+	json_object_set_new(a, "rtt_ms", rtt_us == 0 ? json_null() : json_real(hundredths / 100.0));
 	json_object_set_new(a, "why", text(why));
 	return a;
 }

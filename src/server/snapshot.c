@@ -158,6 +158,7 @@ static bool same_pools(const struct snapshot_route *r, const struct snapshot *s,
 /* Finds or adds; few zones.conf have more than a handful of different `to:`. -1 without memory. */
 static int route_of(struct snapshot *s, const uint16_t *to, uint8_t count)
 {
+	ASSERT(count > 0);
 	for (size_t i = s->route_count; i-- > 0;)
 		if (same_pools(&s->routes[i], s, to, count))
 			return (int)i;

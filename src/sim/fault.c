@@ -95,9 +95,9 @@ static bool read_rcode(const char *text, uint16_t *rcode)
 {
 	char name[TEXT_TYPE_MAX];
 
-	for (uint16_t i = 0; i <= MAX_RCODE; i++)
-		if (strcasecmp(text, text_rcode(i, name)) == 0) {
-			*rcode = i;
+	for (unsigned i = 0; i <= MAX_RCODE; i++)
+		if (strcasecmp(text, text_rcode((uint16_t)i, name)) == 0) {
+			*rcode = (uint16_t)i;
 			return true;
 		}
 	return false;

@@ -82,10 +82,9 @@ static void mark_authority(const struct answer *a, struct answer_chain *c)
 
 	for (size_t i = a->ancount; i < (size_t)a->ancount + a->nscount && c->visits < ANSWER_MAX_VISITS; i++, c->visits++) {
 		struct answer_record r = answer_record_at(a, i);
-		if (r.type == DNS_TYPE_SOA || answer_is_proof(r.type))
-			mark(c->keep, i);
-		else if (r.type == DNS_TYPE_NS && !answer_is_marked(c->keep, i) && name_unpack(&owner, a->message, r.end, r.owner) > 0 &&
-			 name_is_within(&c->name, &owner))
+		bool serves = r.type == DNS_TYPE_NS && !answer_is_marked(c->keep, i) &&
+			      name_unpack(&owner, a->message, r.end, r.owner) > 0 && name_is_within(&c->name, &owner);
+		if (serves || r.type == DNS_TYPE_SOA || answer_is_proof(r.type))
 			mark(c->keep, i);
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/command.h"
 
+#include "base/log.h"
 #include "commanded.h"
 #include "wire/dns.h"
 
@@ -102,6 +103,57 @@ static void alive_is_alive(void **state)
 	json_t *answer = tell(&c, "{\"command\": \"alive\"}");
 	assert_true(json_is_true(json_object_get(answer, "alive")));
 	json_decref(answer);
+}
+
+/* ---- without memory ---- */
+
+static unsigned allocations, failing_allocation;
+
+static void *allocate_or_fail(size_t bytes)
+{
+	return ++allocations == failing_allocation ? NULL : malloc(bytes);
+}
+
+/* The reply is NULL or a whole one. */
+static void every_command_survives_that_any_one_allocation_of_its_answer_fails(void **state)
+{
+	static const char *const lines[] = {
+		"{\"command\": \"status\"}",
+		"{\"command\": \"metrics\"}",
+		"{\"command\": \"ready\", \"zones\": true}",
+		"{\"command\": \"alive\"}",
+		"{\"command\": \"flush\", \"all\": true}",
+		"{\"command\": \"drain\", \"address\": \"10.1.0.1\"}",
+		"{\"command\": \"undrain\", \"address\": \"10.1.0.1\"}",
+		"{\"command\": \"reload\"}",
+		"{\"command\": \"takeover\"}",
+		"{\"command\": \"explode\"}",
+		"{\"command\": \"explain\", \"name\": \"www.corp.test\", \"type\": \"A\"}",
+	};
+
+	(void)state;
+	c.own = true;
+	c.reload_works = true;
+	log_configure(LOG_ERROR, LOG_TEXT);
+	json_set_alloc_funcs(allocate_or_fail, free);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		unsigned tried = 0;
+		do {
+			const struct command_world w = {
+				.status = look(&c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover, .arg = &c};
+			const struct control_line line = {.text = lines[i], .len = strlen(lines[i]), .uid = geteuid(), .pid = 8};
+			struct control_reply reply = {.text = NULL};
+			failing_allocation = ++tried;
+			allocations = 0;
+			command_run(&w, &line, &reply);
+			assert_int_equal(reply.len, reply.text != NULL ? strlen(reply.text) : 0);
+			assert_true(reply.text != NULL || allocations >= failing_allocation);
+			control_reply_deinit(&reply);
+		} while (allocations >= failing_allocation);
+		assert_in_range(tried, 8, 100000);
+	}
+	json_set_alloc_funcs(malloc, free);
+	log_configure(LOG_INFO, LOG_TEXT);
 }
 
 /* ---- reload ---- */
@@ -346,6 +398,7 @@ int main(void)
 		TEST(long_words_come_back_short),
 		TEST(unknown_keys_are_refused),
 		TEST(alive_is_alive),
+		TEST(every_command_survives_that_any_one_allocation_of_its_answer_fails),
 		TEST(a_reload_that_works_gives_the_warnings_back),
 		TEST(a_reload_that_fails_gives_the_errors_back),
 		TEST(a_name_is_flushed_with_all_its_types),
