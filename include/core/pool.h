@@ -131,6 +131,9 @@ enum { POOL_NONE = -1, POOL_ABOVE_RATE = -2 };
  * max-qps alone is in the way. */
 int pool_pick(struct pool *p, const struct pool_wish *wish);
 
+/* No more questions to this address, or again (`drain`, `undrain`). Port 0: whatever its port. Returns how many places it has. */
+unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool drained);
+
 /* Whether an attempt at `place` needs no hedge budget to be followed by another: it is suspect, down or drained. */
 bool pool_is_doubtful(const struct pool *p, int place);
 

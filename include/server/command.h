@@ -34,4 +34,7 @@ void command_run(const struct command_world *w, const struct control_line *line,
 enum { COMMAND_ERROR_MAX = 512 };
 bool command_read_error(const struct control_reply *reply, char out[COMMAND_ERROR_MAX]);
 
+/* The addresses that somebody who is taken over from has drained: heap, the caller's; NULL when there are none. */
+size_t command_read_drained(const struct control_reply *reply, struct addr **out);
+
 #endif

@@ -40,4 +40,11 @@ void persist_stop(struct persist *p, struct snapshot *s, uint64_t now_us);
 void persist_disable(struct persist *p);
 void persist_enable(struct persist *p);
 
+/* All that is known in a file without a name, for whoever takes over; whether or not there is a `persist:`. Some 0.2 s for a million
+ * answers, in which nothing else is done by this thread. -1: said why. */
+NODISCARD int persist_pack(const struct snapshot *s, uint64_t now_us);
+
+/* The other side: takes into the cache of `s` what such a file holds, as careful as with one from the disk. `fd` is closed; -1: none. */
+void persist_unpack(int fd, struct snapshot *s, uint64_t now_us);
+
 #endif

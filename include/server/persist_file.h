@@ -60,8 +60,14 @@ struct persist_outcome persist_file_try(const char *path);
  * is copied under its lock, then written with none held. */
 struct persist_outcome persist_file_write(const struct persist_plan *plan);
 
+/* The same octets to an open, empty file. `path` and `cancelled` of the plan may be NULL. */
+struct persist_outcome persist_file_write_to(int fd, const struct persist_plan *plan);
+
 /* Checks `path` to its last octet, then takes into the cache of `s` what persist_record_read says. Nothing is taken from a file that is
  * refused. */
 struct persist_outcome persist_file_read(const char *path, struct snapshot *s, const struct persist_time *time);
+
+/* The same from an open file, whosever it is. */
+struct persist_outcome persist_file_read_from(int fd, struct snapshot *s, const struct persist_time *time);
 
 #endif

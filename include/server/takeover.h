@@ -3,14 +3,15 @@
 #define SERVER_TAKEOVER_H
 /* `--takeover`: the younger side (the older one is server/handover.h).
  *
- * The life of a takeover: the running instance is asked over its control socket for its listening sockets → they go to our bindings →
- * our workers serve them, beside the older instance's → takeover_begin says so there → it leaves control socket and snapshot to us, sends
+ * The life of a takeover: the running instance is asked over its control socket for its listening sockets, its cache and its
+ * drains → the sockets go to our bindings → our workers serve them, beside the older instance's → takeover_begin says so there → it leaves control socket and snapshot to us, sends
  * the TCP clients that it owes nothing, answers what is in flight, and stops.
  * How it can fail: before takeover_begin the older one serves on as if nothing had been, whatever becomes of us. If it ends before it has
  * left anything, by a stop or a crash, we have the sockets and serve on alone. If it lost patience, we end. */
 
 #include <sys/types.h>
 
+#include "base/addr.h"
 #include "net/loop.h"
 
 enum takeover_verdict {
@@ -26,6 +27,9 @@ struct takeover {
 	int control;    /* the other's control socket; -1: there is none, or it was taken */
 	int *sockets;   /* heap; those at which it listens for DNS */
 	size_t socket_count;
+	int cache;      /* what it knows, for persist_unpack; -1: it did not come along, or was taken */
+	struct addr *drained; /* heap; addresses that take no questions, by its operator's will */
+	size_t drained_count;
 	pid_t pid;      /* the other one, as far as it is seen from here */
 	struct bridge *bridge;
 	void (*yours)(void *arg); /* from here on: see takeover_begin */

@@ -121,6 +121,20 @@ enum pool_tier pool_tier(const struct pool *p, int place)
 	return POOL_TIER_DOWN; /* drained */
 }
 
+unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool drained)
+{
+	unsigned places = 0;
+
+	for (int i = 0; i < p->count; i++) {
+		struct upstream *u = p->places[i].upstream;
+		if (!(addr_port(address) == 0 ? addr_equal_ip(&u->addr, address) : addr_equal(&u->addr, address)))
+			continue;
+		atomic_store(&u->drained, drained);
+		places++;
+	}
+	return places;
+}
+
 bool pool_is_doubtful(const struct pool *p, int place)
 {
 	const struct upstream *u = p->places[place].upstream;

@@ -162,30 +162,12 @@ static json_t *explain(const struct call *c)
 
 /* ---- drain and undrain ---- */
 
-static bool is_meant(const struct upstream *u, const struct addr *a)
-{
-	return addr_port(a) == 0 ? addr_equal_ip(&u->addr, a) : addr_equal(&u->addr, a);
-}
-
 static bool takes_questions(const struct pool *p)
 {
 	for (int i = 0; i < p->count; i++)
 		if (!atomic_load(&p->places[i].upstream->drained))
 			return true;
 	return false;
-}
-
-/* Sets the flag at each place of `p` that is meant. Returns how many there are. */
-static unsigned set_drained(const struct pool *p, const struct addr *a, bool drained)
-{
-	unsigned meant = 0;
-
-	for (int i = 0; i < p->count; i++)
-		if (is_meant(p->places[i].upstream, a)) {
-			atomic_store(&p->places[i].upstream->drained, drained);
-			meant++;
-		}
-	return meant;
 }
 
 /* An endpoint that is out of addresses serves what is known, and SERVFAIL: carried out, but not in silence. */
@@ -209,7 +191,7 @@ static json_t *change_drain(const struct call *c, bool drained)
 	json_t *answer = json_object(), *endpoints = json_array(), *warnings = json_array();
 	for (size_t i = 0; i < s->pool_count; i++) {
 		bool took = takes_questions(&s->pools[i]);
-		unsigned meant = set_drained(&s->pools[i], &a, drained);
+		unsigned meant = pool_set_drained(&s->pools[i], &a, drained);
 		if (meant == 0)
 			continue;
 		places += meant;
@@ -241,6 +223,20 @@ static json_t *undrain(const struct call *c)
 
 /* ---- takeover ---- */
 
+static json_t *list_drained(const struct snapshot *s)
+{
+	json_t *list = json_array();
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < s->pool_count; i++)
+		for (int k = 0; k < s->pools[i].count; k++) {
+			const struct upstream *u = s->pools[i].places[k].upstream;
+			if (atomic_load(&u->drained))
+				json_array_append_new(list, json_string(addr_format(&u->addr, text)));
+		}
+	return list;
+}
+
 /* Whoever has the sockets is the daemon: members of the group may command it, but not be it. */
 static json_t *takeover(const struct call *c)
 {
@@ -254,6 +250,7 @@ static json_t *takeover(const struct call *c)
 	json_object_set_new(answer, "version", json_string(R53FWD_VERSION));
 	json_object_set_new(answer, "pid", json_integer(getpid()));
 	json_object_set_new(answer, "descriptors", json_integer((json_int_t)c->reply->fd_count));
+	json_object_set_new(answer, "drained", list_drained(c->world->status.snapshot));
 	return answer;
 }
 
@@ -332,4 +329,19 @@ bool command_read_error(const struct control_reply *reply, char out[COMMAND_ERRO
 		*at = *at >= ' ' && *at <= '~' ? *at : '?';
 	json_decref(answer);
 	return refused;
+}
+
+size_t command_read_drained(const struct control_reply *reply, struct addr **out)
+{
+	json_t *answer = json_loadb(reply->text, reply->len, 0, NULL);
+	const json_t *list = json_object_get(answer, "drained");
+	size_t room = json_array_size(list), count = 0;
+
+	*out = room > 0 ? calloc(room, sizeof(**out)) : NULL;
+	for (size_t i = 0; *out != NULL && i < room; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		count += text != NULL && addr_parse(&(*out)[count], text, 0) == 0;
+	}
+	json_decref(answer);
+	return count;
 }

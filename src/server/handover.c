@@ -100,7 +100,7 @@ static bool fill(struct handover *h, struct control_reply *reply, int ends[2])
 {
 	int control = fcntl(h->world.control(h->world.arg), F_DUPFD_CLOEXEC, 0);
 
-	reply->fds = calloc(2, sizeof(int));
+	reply->fds = calloc(3, sizeof(int));
 	if (reply->fds == NULL || control < 0) {
 		close(ends[0]);
 		close(ends[1]);
@@ -110,6 +110,9 @@ static bool fill(struct handover *h, struct control_reply *reply, int ends[2])
 	}
 	reply->fds[reply->fd_count++] = ends[1];
 	reply->fds[reply->fd_count++] = control;
+	int cache = h->world.cache(h->world.arg);
+	if (cache >= 0)
+		reply->fds[reply->fd_count++] = cache;
 	h->bridge = bridge_new(h->world.loop, ends[0], on_word, h);
 	return h->bridge != NULL && h->world.sockets(h->world.arg, &reply->fds, &reply->fd_count);
 }

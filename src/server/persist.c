@@ -6,7 +6,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "server/persist_file.h"
@@ -337,4 +339,39 @@ void persist_free(struct persist *p)
 	cancel(p, &deadline, 0);
 	free(p->path);
 	free(p);
+}
+
+/* ---- from one instance to the next */
+
+int persist_pack(const struct snapshot *s, uint64_t now_us)
+{
+	const struct persist_plan plan = {
+		.cache = s->cache, .serve_stale_s = s->cache_rules.serve_stale_s, .time = read_clocks(now_us)};
+	struct persist_outcome o = {.verdict = PERSIST_SYSTEM};
+	int fd = memfd_create("r53fwd-cache", MFD_CLOEXEC);
+
+	if (fd >= 0)
+		o = persist_file_write_to(fd, &plan);
+	else
+		o.error = errno;
+	if (o.verdict == PERSIST_DONE)
+		return fd;
+	log_warn("the cache does not go along: %s", persist_file_reason(&o));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+void persist_unpack(int fd, struct snapshot *s, uint64_t now_us)
+{
+	struct persist_time time = read_clocks(now_us);
+
+	if (fd < 0)
+		return;
+	struct persist_outcome o = persist_file_read_from(fd, s, &time);
+	if (o.verdict == PERSIST_DONE)
+		log_info("%llu answers came along, %llu were left out", (unsigned long long)o.entries, (unsigned long long)o.left_out);
+	else
+		log_warn("the cache did not come along: %s", persist_file_reason(&o));
+	close(fd);
 }

@@ -329,25 +329,31 @@ static bool put_in_place(const struct place *p, int fd, const struct persist_pla
 	return fsync(p->folder) == 0 || errno == EINVAL || fail(o);
 }
 
+static bool write_open(int fd, const struct persist_plan *plan, struct persist_outcome *o)
+{
+	struct writing *w = malloc(sizeof(*w));
+
+	if (w == NULL)
+		return fail(o);
+	w->sink.fd = fd;
+	w->sink.failed = false;
+	w->sink.error = 0;
+	w->sink.used = 0;
+	w->sink.sum = w->sink.bytes = 0;
+	w->batch = (struct batch){.plan = plan, .outcome = o};
+	bool wrote = write_records(w, plan, o);
+	free(w->batch.bytes);
+	free(w);
+	return wrote;
+}
+
 static void write_fresh(const struct place *p, const struct persist_plan *plan, struct persist_outcome *o)
 {
 	int fd = create_fresh(p, o);
-	struct writing *w = fd < 0 ? NULL : malloc(sizeof(*w));
 
 	if (fd < 0)
 		return;
-	bool wrote = w != NULL || fail(o);
-	if (wrote) {
-		w->sink.fd = fd;
-		w->sink.failed = false;
-		w->sink.error = 0;
-		w->sink.used = 0;
-		w->sink.sum = w->sink.bytes = 0;
-		w->batch = (struct batch){.plan = plan, .outcome = o};
-		wrote = write_records(w, plan, o) && put_in_place(p, fd, plan, o);
-		free(w->batch.bytes);
-	}
-	free(w);
+	bool wrote = write_open(fd, plan, o) && put_in_place(p, fd, plan, o);
 	close(fd);
 	if (!wrote)
 		unlinkat(p->folder, p->fresh, 0);
@@ -363,6 +369,14 @@ struct persist_outcome persist_file_write(const struct persist_plan *plan)
 	if (may_replace(&p, &o))
 		write_fresh(&p, plan, &o);
 	close(p.folder);
+	return o;
+}
+
+struct persist_outcome persist_file_write_to(int fd, const struct persist_plan *plan)
+{
+	struct persist_outcome o = {.verdict = PERSIST_DONE};
+
+	(void)write_open(fd, plan, &o);
 	return o;
 }
 
@@ -433,21 +447,28 @@ static bool may_read(int fd, struct persist_outcome *o)
 
 	if (fstat(fd, &status) != 0)
 		return fail(o);
-	if (!may_touch(&status, o))
-		return false;
+	return may_touch(&status, o) && ((status.st_mode & (S_IWGRP | S_IWOTH)) == 0 || refuse(o, PERSIST_EXPOSED));
+}
+
+static bool has_right_size(int fd, const struct snapshot *s, struct persist_outcome *o)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return fail(o);
 	o->bytes = (uint64_t)status.st_size;
-	if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return refuse(o, PERSIST_EXPOSED);
 	if (o->bytes == 0)
 		return refuse(o, PERSIST_ABSENT);
+	if (o->bytes > MAX(SIZE_MOST, 2 * s->config->cache.size_bytes))
+		return refuse(o, PERSIST_SIZE);
 	return o->bytes >= OVERHEAD_BYTES || refuse(o, PERSIST_DAMAGED);
 }
 
 static void read_open(int fd, struct snapshot *s, const struct persist_time *time, struct persist_outcome *o)
 {
-	uint64_t wall_s = 0, most = MAX(SIZE_MOST, 2 * s->config->cache.size_bytes);
+	uint64_t wall_s = 0;
 
-	if (!may_read(fd, o) || (o->bytes > most && !refuse(o, PERSIST_SIZE)))
+	if (!has_right_size(fd, s, o))
 		return;
 	struct persist_reading *r = malloc(sizeof(*r));
 	uint8_t *window = malloc(WINDOW_BYTES);
@@ -473,12 +494,21 @@ struct persist_outcome persist_file_read(const char *path, struct snapshot *s, c
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd >= 0) {
-		read_open(fd, s, time, &o);
+		if (may_read(fd, &o))
+			read_open(fd, s, time, &o);
 		close(fd);
 	} else if (errno == ENOENT || errno == ELOOP) {
 		refuse(&o, errno == ENOENT ? PERSIST_ABSENT : PERSIST_LINK);
 	} else {
 		fail(&o);
 	}
+	return o;
+}
+
+struct persist_outcome persist_file_read_from(int fd, struct snapshot *s, const struct persist_time *time)
+{
+	struct persist_outcome o = {.verdict = PERSIST_DONE};
+
+	read_open(fd, s, time, &o);
 	return o;
 }

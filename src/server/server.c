@@ -501,6 +501,8 @@ static bool start(struct server *s, bool bound)
 	if (made && (s->persist = persist_new(s->snapshot, loop_now_us(s->loop))) == NULL)
 		return false;
 	if (made)
+		succession_take(&s->succession, s->snapshot, loop_now_us(s->loop));
+	if (made)
 		listen_limits_set(s->limits, c->tcp.idle_us, c->tcp.connections, c->tcp.per_client);
 	log_writer_start(); /* from here on nobody waits for whoever reads the log */
 	if (made && start_workers(s) && begin_succession(s))

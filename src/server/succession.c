@@ -38,6 +38,22 @@ bool succession_open_console(struct succession *s, struct console *k, const stru
 	return s->takeover.keeps ? console_expect(k, c) : console_open(k, c);
 }
 
+void succession_take(struct succession *s, struct snapshot *snapshot, uint64_t now_us)
+{
+	struct takeover *t = &s->takeover;
+	char text[ADDR_TEXT_MAX];
+
+	persist_unpack(t->cache, snapshot, now_us);
+	t->cache = -1;
+	for (size_t i = 0; i < t->drained_count; i++) {
+		unsigned places = 0;
+		for (size_t k = 0; k < snapshot->pool_count; k++)
+			places += pool_set_drained(&snapshot->pools[k], &t->drained[i], true);
+		if (places > 0)
+			log_info("%s stays drained", addr_format(&t->drained[i], text));
+	}
+}
+
 static void on_yours(void *arg)
 {
 	struct succession *s = arg;
@@ -93,6 +109,13 @@ static int control_socket(void *arg)
 	return console_fd(((struct succession *)arg)->world.console);
 }
 
+static int pack_cache(void *arg)
+{
+	struct succession *s = arg;
+
+	return persist_pack(s->world.snapshot(s->world.arg), loop_now_us(s->world.loop));
+}
+
 static void hold(void *arg)
 {
 	persist_disable(((struct succession *)arg)->world.persist);
@@ -118,7 +141,7 @@ static void stop(void *arg, int bridge)
 
 bool succession_begin(struct succession *s, const struct succession_world *world)
 {
-	const struct handover_world older = {world->loop, copy_sockets, control_socket, hold, resume, leave, stop, s};
+	const struct handover_world older = {world->loop, copy_sockets, control_socket, pack_cache, hold, resume, leave, stop, s};
 
 	s->world = *world;
 	s->handover = handover_new(&older);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,12 +35,21 @@ static void keep_only(int *place, int fd)
 	*place = fd;
 }
 
+static bool is_file(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /* Takes the descriptors of the reply. */
 static void sort(struct takeover *t, struct control_reply *r, const char *path)
 {
 	for (size_t i = 0; i < r->fd_count; i++) {
 		int fd = r->fds[i];
-		if (option_of(fd, SO_DOMAIN) != AF_UNIX)
+		if (is_file(fd))
+			keep_only(&t->cache, fd);
+		else if (option_of(fd, SO_DOMAIN) != AF_UNIX)
 			t->sockets[t->socket_count++] = fd;
 		else if (option_of(fd, SO_TYPE) == SOCK_SEQPACKET)
 			keep_only(&t->bridge_end, fd);
@@ -89,13 +99,14 @@ static enum takeover_verdict take(struct takeover *t, struct control_reply *r, c
 	if (t->sockets == NULL)
 		return fail(path, "out of memory");
 	sort(t, r, path);
+	t->drained_count = command_read_drained(r, &t->drained);
 	t->pid = r->pid;
 	return t->bridge_end >= 0 && t->socket_count > 0 ? TAKEOVER_GIVEN : fail(path, "its answer brought no sockets");
 }
 
 void takeover_init(struct takeover *t)
 {
-	*t = (struct takeover){.bridge_end = -1, .control = -1};
+	*t = (struct takeover){.bridge_end = -1, .control = -1, .cache = -1};
 }
 
 /* Its ports are free when it is gone: the one after another, so that its control socket may be closed and its ports not yet. */
@@ -195,6 +206,8 @@ void takeover_deinit(struct takeover *t)
 	for (size_t i = 0; i < t->socket_count; i++)
 		close(t->sockets[i]);
 	free(t->sockets);
+	free(t->drained);
+	keep_only(&t->cache, -1);
 	keep_only(&t->control, -1);
 	keep_only(&t->bridge_end, -1);
 	if (t->bridge != NULL)

@@ -44,7 +44,7 @@ static const char *const allowed[] = {
 	"openat", "open", "lseek", "pread64", "pwrite64", "fsync", "fdatasync", "ftruncate", "fallocate", "fstat",
 	"newfstatat", "fstatat64", "statx", "stat", "lstat", "fstatfs", "access", "faccessat", "faccessat2",
 	"readlink", "readlinkat", "getcwd", "getdents64", "unlink", "unlinkat", "rename", "renameat", "renameat2",
-	"umask", "fchmod", "dup", "dup2", "dup3", "flock",
+	"umask", "fchmod", "dup", "dup2", "dup3", "flock", "memfd_create",
 	/* the end of a program that was started before, and that is waited for */
 	"wait4", "waitid",
 };
@@ -60,7 +60,7 @@ static const char *const deadly[] = {
 /* What a worker does without: it is given all that it needs. */
 static const char *const not_of_workers[] = {
 	"openat", "open", "unlink", "unlinkat", "rename", "renameat", "renameat2", "umask", "fchmod", "ftruncate", "fallocate", "clone",
-	"socketpair", "wait4", "waitid", "readlink", "readlinkat", "getdents64",
+	"socketpair", "wait4", "waitid", "readlink", "readlinkat", "getdents64", "memfd_create",
 };
 
 /* What a newer event loop asks for by itself, and does without: it is said not to exist. Nor is it deadly: of several filters the deadliest

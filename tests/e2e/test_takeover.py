@@ -215,6 +215,39 @@ class Upgrade(Takeover):
         self.assertIn("are kept in", new.text())
         self.assertFalse(os.path.exists(self.control))
 
+    def test_cache_goes_along_without_a_disk(self):
+        """The path is cut while the program is upgraded: what was known is served all the same."""
+        sim = self.sim()
+        conf = self.conf(sim)
+        old = self.instance(conf)
+        self.told_right()
+        sim.ctl("all", "silent")
+        new = self.take_over(conf, old)
+        self.assertIn("answers came along", new.text())
+        self.told_right()
+        self.assertGreater(self.status(new)["cache"]["entries"], 0)
+        another = self.take_over(conf, new)  # what was taken can be given on
+        self.told_right()
+        self.assertEqual(another.stop(), 0)
+
+    def test_drained_addresses_stay_drained(self):
+        sim = self.sim()
+        conf = self.conf(sim)
+        old = self.instance(conf)
+        address = sim.addresses[1].ip
+        old.control = self.control
+        old.command("drain", address)
+        new = self.take_over(conf, old)
+
+        def states():
+            return {a["address"].split(":")[0]: a["state"] for a in self.addresses_of(new)}
+
+        new.control = self.control
+        self.assertEqual(states()[address], "drained")
+        self.assertEqual(list(states().values()).count("drained"), 1)
+        new.command("undrain", address)
+        self.assertNotEqual(states()[address], "drained")
+
     def test_status_page_comes_over_as_well(self):
         ip = LOOPBACK.ip()
         port = LOOPBACK.port(ip)
@@ -276,7 +309,10 @@ class Failing(Takeover):
                 self.assertTrue(piece)
                 octets += piece
                 fds += more
-        sockets = [socket.socket(fileno=fd) for fd in fds]
+        sockets = [socket.socket(fileno=fd) for fd in fds if stat.S_ISSOCK(os.fstat(fd).st_mode)]
+        self.files = [open(fd, "rb") for fd in fds if stat.S_ISREG(os.fstat(fd).st_mode)]  # the cache
+        for file in self.files:
+            self.addCleanup(file.close)
         for s in sockets:
             self.addCleanup(s.close)
         return json.loads(octets), sockets[0] if sockets else None, sockets[1:]
@@ -288,7 +324,8 @@ class Failing(Takeover):
         for i in range(3):
             answer, bridge, sockets = self.receive_offer()
             self.assertEqual(answer["pid"], fwd.pid)
-            self.assertEqual(answer["descriptors"], len(sockets) + 1)
+            self.assertEqual(answer["descriptors"], len(sockets) + 1 + len(self.files))
+            self.assertEqual(os.pread(self.files[0].fileno(), 8, 0), b"R53CACHE")
             again, _, _ = self.receive_offer()
             self.assertIn("about to take over", again["error"])
             for s in (bridge, *sockets):

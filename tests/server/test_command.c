@@ -360,6 +360,18 @@ static void takeover_is_answered_with_who_we_are(void **state)
 	assert_int_equal(json_integer_value(json_object_get(answer, "pid")), getpid());
 	assert_int_equal(json_integer_value(json_object_get(answer, "descriptors")), 0);
 	assert_int_equal(c.successor, 8);
+	assert_int_equal(json_array_size(json_object_get(answer, "drained")), 0);
+	json_decref(answer);
+}
+
+static void takeover_is_told_which_addresses_are_drained(void **state)
+{
+	(void)state;
+	c.own = true;
+	json_decref(tell(&c, "{\"command\": \"drain\", \"address\": \"10.1.0.1\"}"));
+	json_t *answer = tell(&c, "{\"command\": \"takeover\"}"), *drained = json_object_get(answer, "drained");
+	assert_true(json_array_size(drained) > 0);
+	assert_string_equal(json_string_value(json_array_get(drained, 0)), "10.1.0.1:53");
 	json_decref(answer);
 }
 
@@ -415,6 +427,7 @@ int main(void)
 		TEST(only_the_daemons_own_user_and_root_take_over),
 		TEST(takeover_is_refused_with_the_reason),
 		TEST(takeover_is_answered_with_who_we_are),
+		TEST(takeover_is_told_which_addresses_are_drained),
 		TEST(error_of_an_answer_is_read_and_made_harmless),
 	};
 

@@ -10,9 +10,11 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@ struct stage {
 	struct control_reply reply;
 	int control, descriptors, stopped_with;
 	unsigned held, resumed, left, left_with_file, turns;
-	bool no_sockets;
+	bool no_sockets, no_cache;
 };
 
 static int count_descriptors(void)
@@ -57,6 +59,13 @@ static bool sockets(void *arg, int **fds, size_t *count)
 static int control(void *arg)
 {
 	return ((struct stage *)arg)->control;
+}
+
+static int cache(void *arg)
+{
+	struct stage *s = arg;
+
+	return s->no_cache ? -1 : memfd_create("cache", MFD_CLOEXEC);
 }
 
 static void hold(void *arg)
@@ -100,7 +109,7 @@ static int set_up(void **state)
 	s->stopped_with = -1;
 	s->loop = loop_new();
 	fake_clock_reset();
-	s->handover = handover_new(&(struct handover_world){s->loop, sockets, control, hold, resume, leave, stop, s});
+	s->handover = handover_new(&(struct handover_world){s->loop, sockets, control, cache, hold, resume, leave, stop, s});
 	assert_non_null(s->handover);
 	*state = s;
 	return 0;
@@ -134,20 +143,36 @@ static int hear(struct stage *s)
 	return word;
 }
 
-static void offer_brings_a_bridge_the_control_socket_and_all_others(void **state)
+/* SO_TYPE, or 0: no socket. */
+static int kind_of(int fd)
+{
+	int kind = 0;
+	socklen_t len = sizeof(kind);
+
+	assert_true(getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &len) == 0 || errno == ENOTSOCK);
+	return kind;
+}
+
+static void offer_brings_bridge_control_socket_cache_and_all_others(void **state)
 {
 	struct stage *s = *state;
-	int kinds[] = {SOCK_SEQPACKET, SOCK_STREAM, SOCK_DGRAM, SOCK_STREAM};
+	int kinds[] = {SOCK_SEQPACKET, SOCK_STREAM, 0, SOCK_DGRAM, SOCK_STREAM};
 
 	offer(s);
-	assert_int_equal(s->reply.fd_count, 4);
-	for (size_t i = 0; i < s->reply.fd_count; i++) {
-		int kind = 0;
-		socklen_t len = sizeof(kind);
-		assert_int_equal(getsockopt(s->reply.fds[i], SOL_SOCKET, SO_TYPE, &kind, &len), 0);
-		assert_int_equal(kind, kinds[i]);
-	}
+	assert_int_equal(s->reply.fd_count, 5);
+	for (size_t i = 0; i < s->reply.fd_count; i++)
+		assert_int_equal(kind_of(s->reply.fds[i]), kinds[i]);
 	assert_int_not_equal(s->reply.fds[1], s->control);
+}
+
+static void offer_without_a_cache_is_one(void **state)
+{
+	struct stage *s = *state;
+
+	s->no_cache = true;
+	offer(s);
+	assert_int_equal(s->reply.fd_count, 4);
+	assert_int_equal(kind_of(s->reply.fds[2]), SOCK_DGRAM);
 }
 
 static void there_is_one_offer_at_a_time(void **state)
@@ -264,7 +289,7 @@ static void stop_leaves_nothing_twice_and_nothing_without_an_offer(void **state)
 	loop_run(s->loop);
 	handover_free(s->handover);
 	assert_int_equal(s->left, 0);
-	s->handover = handover_new(&(struct handover_world){s->loop, sockets, control, hold, resume, leave, stop, s});
+	s->handover = handover_new(&(struct handover_world){s->loop, sockets, control, cache, hold, resume, leave, stop, s});
 	assert_null(handover_offer(s->handover, SUCCESSOR, &s->reply));
 	assert_true(bridge_send(s->reply.fds[0], BRIDGE_SERVES, -1, NULL, 0));
 	loop_run(s->loop);
@@ -306,7 +331,8 @@ static void offer_without_sockets_or_control_socket_is_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(offer_brings_a_bridge_the_control_socket_and_all_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(offer_brings_bridge_control_socket_cache_and_all_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(offer_without_a_cache_is_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(there_is_one_offer_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(successor_that_serves_and_keeps_the_control_socket_stops_us, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(successor_with_a_control_socket_of_its_own_lets_ours_go, set_up, tear_down),

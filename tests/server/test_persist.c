@@ -2,6 +2,7 @@
 #include "kept.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -263,6 +264,37 @@ static void who_was_taken_over_writes_no_more(void **state)
 	end(p, s);
 }
 
+static void what_is_packed_is_unpacked_elsewhere_with_or_without_a_path(void **state)
+{
+	struct snapshot *from = kept_usual(), *to = keeping("cache");
+
+	(void)state;
+	kept_put(from, "www.corp.example", 1, (uint32_t)(NOW_US / US_PER_S));
+	kept_put(from, "db.example", 2, (uint32_t)(NOW_US / US_PER_S));
+	persist_unpack(persist_pack(from, NOW_US), to, NOW_US);
+	assert_int_equal(kept_entries(to), 2);
+	persist_unpack(-1, to, NOW_US);
+	assert_int_equal(kept_entries(to), 2);
+	snapshot_unref(from);
+	snapshot_unref(to);
+}
+
+static void what_came_along_is_read_as_if_a_stranger_had_sent_it(void **state)
+{
+	struct snapshot *from = kept_usual(), *to = kept_usual();
+
+	(void)state;
+	kept_put(from, "www.corp.example", 1, (uint32_t)(NOW_US / US_PER_S));
+	int fd = persist_pack(from, NOW_US);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "\377", 1, PERSIST_FILE_HEAD_BYTES + 3), 1);
+	persist_unpack(fd, to, NOW_US);
+	assert_int_equal(kept_entries(to), 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1); /* it is closed whatever was in it */
+	snapshot_unref(from);
+	snapshot_unref(to);
+}
+
 static void what_is_being_written_may_outlive_the_snapshot(void **state)
 {
 	struct snapshot *s = keeping("cache"), *next = keeping("cache");
@@ -297,6 +329,8 @@ int main(void)
 		KEPT_TEST(a_damaged_file_is_replaced_at_the_stop),
 		KEPT_TEST(a_write_that_fails_is_tried_again_at_the_next_interval),
 		KEPT_TEST(who_was_taken_over_writes_no_more),
+		KEPT_TEST(what_is_packed_is_unpacked_elsewhere_with_or_without_a_path),
+		KEPT_TEST(what_came_along_is_read_as_if_a_stranger_had_sent_it),
 		KEPT_TEST(what_is_being_written_may_outlive_the_snapshot),
 	};
 

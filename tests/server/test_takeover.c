@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -91,7 +92,7 @@ static int tear_down(void **state)
 /* The answer with the descriptors that belong to it, in an order of its own. */
 static void answer(struct stage *s, int client)
 {
-	int fds[SOCKETS + 2], ends[2], n = 0;
+	int fds[SOCKETS + 3], ends[2], n = 0;
 	union {
 		char room[CMSG_SPACE(sizeof(fds))];
 		struct cmsghdr align;
@@ -100,6 +101,7 @@ static void answer(struct stage *s, int client)
 	for (size_t i = 0; i < s->sockets; i++)
 		fds[n++] = socket(i % 2 == 0 ? AF_INET : AF_INET6, i < 2 ? SOCK_DGRAM : SOCK_STREAM, 0);
 	fds[n++] = dup(s->listener);
+	fds[n++] = memfd_create("cache", MFD_CLOEXEC);
 	if (s->with_bridge) {
 		assert_int_equal(bridge_pair(ends), 0);
 		s->bridge = ends[0];
@@ -156,6 +158,20 @@ static void descriptors_are_told_apart_by_what_they_are(void **state)
 	assert_true(s->takeover.keeps);
 	assert_true(control_is_at(s->takeover.control, s->path));
 	assert_true(s->takeover.bridge_end >= 0);
+	assert_true(s->takeover.cache >= 0);
+	assert_int_equal(s->takeover.drained_count, 0);
+}
+
+static void drains_come_along_and_what_is_no_address_does_not(void **state)
+{
+	struct stage *s = *state;
+	char text[ADDR_TEXT_MAX];
+
+	s->answer = "{\"drained\": [\"10.1.0.1:53\", 7, \"nonsense\", \"[fd00::1]:5353\"]}\n";
+	assert_int_equal(ask(s), TAKEOVER_GIVEN);
+	assert_int_equal(s->takeover.drained_count, 2);
+	assert_string_equal(addr_format(&s->takeover.drained[0], text), "10.1.0.1:53");
+	assert_string_equal(addr_format(&s->takeover.drained[1], text), "[fd00::1]:5353");
 }
 
 static void control_socket_of_another_path_is_not_kept(void **state)
@@ -315,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(descriptors_are_told_apart_by_what_they_are, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(drains_come_along_and_what_is_no_address_does_not, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(control_socket_of_another_path_is_not_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(refusals_and_what_is_missing_are_failures_and_nothing_stays_open, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_is_no_failure, set_up, tear_down),

@@ -176,7 +176,7 @@ static void sockets_are_of_ip_and_nothing_else(void **state)
 static int ask_something_new(void)
 {
 	enter();
-	return WALLED_ERROR(syscall(SYS_memfd_create, "x", 0));
+	return WALLED_ERROR(syscall(SYS_inotify_init1, 0));
 }
 
 static void what_is_in_no_list_is_said_not_to_exist(void **state)
@@ -233,6 +233,8 @@ static void *open_as_worker(void *arg)
 	int *error = arg;
 
 	*error = sandbox_enter_worker() != 0 ? WALLED_SETUP_FAILED : WALLED_ERROR(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	if (*error == EACCES && syscall(SYS_memfd_create, "x", 0) >= 0)
+		*error = 0;
 	if (*error == EACCES && socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0)
 		*error = errno;
 	return NULL;
