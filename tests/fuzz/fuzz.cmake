@@ -16,14 +16,19 @@ function(r53fwd_fuzz name)
   if(R53FWD_FUZZ OR R53FWD_FUZZ_ENGINE)
     add_executable(fuzz_${name} ${folder}/fuzz_${name}.c ${FUZZ_SOURCES})
     target_link_libraries(fuzz_${name} PRIVATE ${FUZZ_LIBRARIES} r53fwd_flags)
-    # OSS-Fuzz brings its engine: oss-fuzz-build.sh.
+    # OSS-Fuzz brings its engine, which is C++: oss-fuzz-build.sh.
     if(R53FWD_FUZZ_ENGINE)
       target_link_libraries(fuzz_${name} PRIVATE ${R53FWD_FUZZ_ENGINE})
+      set_target_properties(fuzz_${name} PROPERTIES LINKER_LANGUAGE CXX)
     else()
       target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     endif()
   endif()
 endfunction()
+
+if(R53FWD_FUZZ_ENGINE)
+  enable_language(CXX)
+endif()
 
 foreach(name name question frame answer)
   if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/fuzz_${name}.c)

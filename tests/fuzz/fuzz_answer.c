@@ -135,7 +135,7 @@ static struct reply_asker asker_for(const struct answer *a)
 
 	return (struct reply_asker){
 		.id = spice,
-		.flags = dns_flags(a->message),
+		.flags = dns_flags(a->message) & (uint16_t)~DNS_OPCODE, /* records are sent to who asked with QUERY alone */
 		.type = a->type,
 		.class = dns_get16(a->message + a->body_at - 2),
 		.limit = (uint16_t)(DNS_UDP_PLAIN_BYTES + spice % 1024),
