@@ -4,8 +4,8 @@
 /* `--takeover`: the younger side (the older one is server/handover.h).
  *
  * The life of a takeover: the running instance is asked over its control socket for its listening sockets, its cache and its
- * drains → the sockets go to our bindings → our workers serve them, beside the older instance's → takeover_begin says so there → it leaves control socket and snapshot to us, sends
- * the TCP clients that it owes nothing, answers what is in flight, and stops.
+ * drains → the sockets go to our bindings → our workers serve them, beside the older instance's → takeover_begin says so there → it
+ * leaves control socket and snapshot to us, sends the TCP clients that it owes nothing, answers what is in flight, and stops.
  * How it can fail: before takeover_begin the older one serves on as if nothing had been, whatever becomes of us. If it ends before it has
  * left anything, by a stop or a crash, we have the sockets and serve on alone. If it lost patience, we end. */
 
