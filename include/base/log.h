@@ -14,6 +14,10 @@ enum log_format { LOG_TEXT, LOG_JSON };
  * priority like <4>, and no time, which it knows. */
 void log_configure(enum log_level level, enum log_format format);
 
+/* "error", "warn", "info", "debug": what users write. -1: none of these. */
+int log_level_named(const char *word);
+const char *log_level_name(enum log_level level);
+
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -50,6 +50,19 @@ void log_configure(enum log_level level, enum log_format format)
 	atomic_store(&journal, is_journal());
 }
 
+int log_level_named(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(level_names); i++)
+		if (strcmp(word, level_names[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
 bool log_enabled(enum log_level level)
 {
 	return (int)level <= atomic_load_explicit(&level_now, memory_order_relaxed);

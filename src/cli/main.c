@@ -97,14 +97,8 @@ static int take_workers(struct cli *c, const char *value)
 
 static int take_log_level(struct cli *c, const char *value)
 {
-	static const char *const names[] = {[LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (strcmp(value, names[i]) == 0) {
-			c->log_level = (int)i;
-			return CLI_OK;
-		}
-	return complain("--log-level wants error, warn, info or debug, not", value);
+	c->log_level = log_level_named(value);
+	return c->log_level >= 0 ? CLI_OK : complain("--log-level wants error, warn, info or debug, not", value);
 }
 
 static int print(const char *what)

@@ -27,12 +27,13 @@ static const char default_listen[] = "127.0.0.1:9553";
 /* Visitors, and a few for ourselves. */
 enum { OK = 0, FAILED = 1, USAGE = 2, DEFAULT_PORT = 9553, DESCRIPTORS = DOOR_VISITORS + 64 };
 
-enum { OPTION_CONTROL = 1, OPTION_LISTEN, OPTION_HOST, OPTION_USER, OPTION_VERSION, OPTION_HELP };
+enum { OPTION_CONTROL = 1, OPTION_LISTEN, OPTION_HOST, OPTION_USER, OPTION_LOG_FORMAT, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_HELP };
 
 static const struct option options[] = {
 	{"control", required_argument, NULL, OPTION_CONTROL}, {"listen", required_argument, NULL, OPTION_LISTEN},
 	{"host", required_argument, NULL, OPTION_HOST},	      {"user", required_argument, NULL, OPTION_USER},
 	{"version", no_argument, NULL, OPTION_VERSION},	      {"help", no_argument, NULL, OPTION_HELP},
+	{"log-format", required_argument, NULL, OPTION_LOG_FORMAT}, {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{NULL, 0, NULL, 0},
 };
 
@@ -40,6 +41,8 @@ struct settings {
 	const char *control, *listen, *user;
 	char own_host[256]; /* "": unknown */
 	struct host_names hosts;
+	enum log_format format;
+	int level;
 };
 
 static void print_help(void)
@@ -58,6 +61,8 @@ static void print_help(void)
 	       "  --host NAME            a name that we are asked by, as well as IP addresses, localhost and this host's own\n"
 	       "                         name; names below it too; may be given several times\n"
 	       "  --user NAME            whom to become when started by root; default nobody\n"
+	       "  --log-format FORMAT    of what is said on standard error: text (the default) or json\n"
+	       "  --log-level LEVEL      error, warn, info (the default) or debug\n"
 	       "  --version\n"
 	       "  --help\n"
 	       "\n"
@@ -94,6 +99,12 @@ static int take_option(struct settings *s, int option)
 	case OPTION_USER:
 		s->user = optarg;
 		return -1;
+	case OPTION_LOG_FORMAT:
+		s->format = strcmp(optarg, "json") == 0 ? LOG_JSON : LOG_TEXT;
+		return s->format == LOG_JSON || strcmp(optarg, "text") == 0 ? -1 : complain("--log-format wants text or json, not", optarg);
+	case OPTION_LOG_LEVEL:
+		s->level = log_level_named(optarg);
+		return s->level >= 0 ? -1 : complain("--log-level wants error, warn, info or debug, not", optarg);
 	case OPTION_VERSION:
 		puts("r53fwd-http " R53FWD_VERSION);
 		return OK;
@@ -216,7 +227,7 @@ static int open_and_serve(struct settings *s, const struct addr *at)
 
 int main(int argc, char **argv)
 {
-	struct settings s = {.control = default_control, .listen = default_listen, .user = "nobody"};
+	struct settings s = {.control = default_control, .listen = default_listen, .user = "nobody", .level = LOG_INFO};
 	struct addr at;
 
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -228,6 +239,6 @@ int main(int argc, char **argv)
 		return complain("too much on the command line", argv[optind]);
 	if (addr_parse(&at, s.listen, DEFAULT_PORT) != 0)
 		return complain("--listen wants IP, IP:PORT or [IP6]:PORT, not", s.listen);
-	log_configure(LOG_INFO, LOG_TEXT);
+	log_configure((enum log_level)s.level, s.format);
 	return open_and_serve(&s, &at);
 }

@@ -16,7 +16,7 @@ enum { LOOKS_WITHOUT_SOCKET = 30 };
 enum { PORT = 9553, HOST_MAX = 253 };
 
 /* What is told. */
-enum { LISTEN, HOST, VALUES };
+enum { LISTEN, HOST, LOG_FORMAT, LOG_LEVEL, VALUES };
 
 struct keeper {
 	struct child *child; /* NULL: there is no process */
@@ -44,6 +44,16 @@ static bool is_host(const char *value)
 	return len <= HOST_MAX;
 }
 
+static bool is_format(const char *value)
+{
+	return strcmp(value, "json") == 0;
+}
+
+static bool is_level(const char *value)
+{
+	return log_level_named(value) >= 0;
+}
+
 struct keeper *keeper_new(const struct config *c)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
@@ -51,7 +61,10 @@ struct keeper *keeper_new(const struct config *c)
 	struct child_job job = {
 		.program = "r53fwd-http",
 		.fixed = {"--control", c->top.control},
-		.fields = {[LISTEN] = {"--listen", is_address, true}, [HOST] = {"--host", is_host, false}},
+		.fields = {[LISTEN] = {"--listen", is_address, true},
+			   [HOST] = {"--host", is_host, false},
+			   [LOG_FORMAT] = {"--log-format", is_format, false},
+			   [LOG_LEVEL] = {"--log-level", is_level, false}},
 		.count = VALUES,
 	};
 
@@ -76,13 +89,17 @@ static void run(struct keeper *k, const char *const *values)
 
 static void adopt(struct keeper *k, const struct config *c, bool served)
 {
-	const char *values[VALUES] = {[HOST] = c->top.http_host};
+	/* What it does by itself is not told. */
+	const char *values[VALUES] = {[HOST] = c->top.http_host,
+				      [LOG_FORMAT] = c->log.format == LOG_JSON ? "json" : NULL,
+				      [LOG_LEVEL] = c->log.level != LOG_INFO ? log_level_name(c->log.level) : NULL};
 	char wanted[CHILD_MESSAGE_BYTES] = "", listen[ADDR_TEXT_MAX];
 	struct addr at;
 
 	if (c->top.http != NULL && served && addr_parse(&at, c->top.http, PORT) == 0) {
 		values[LISTEN] = addr_format(&at, listen);
-		snprintf(wanted, sizeof(wanted), "%s %s", listen, values[HOST] != NULL ? values[HOST] : "");
+		snprintf(wanted, sizeof(wanted), "%s %s %d %d", listen, values[HOST] != NULL ? values[HOST] : "", (int)c->log.format,
+			 (int)c->log.level);
 	}
 	if (strcmp(wanted, k->running) == 0)
 		return;

@@ -334,7 +334,8 @@ class Refused(Case):
             self.assertEqual(request(web, "/health", headers={"Host": host})[0], 503, host)
 
     def test_wrong_command_lines_are_refused(self):
-        for words in (["--listen", "nowhere"], ["--control"], ["operand"], ["--nonsense"], ["--host", "x"] * 33):
+        bad = (["--listen", "nowhere"], ["--control"], ["operand"], ["--nonsense"], ["--log-format", "xml"], ["--log-level", "loud"])
+        for words in (*bad, ["--host", "x"] * 33):
             run = subprocess.run([R53FWD_HTTP, *words], capture_output=True, text=True, timeout=lib.PATIENCE_S, check=False)
             self.assertEqual(run.returncode, 2, words)
             self.assertIn("r53fwd-http", run.stderr)

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 
-from lib import PATIENCE_S, R53FWD, Case, Forwarder, ask, make_query, main, raw, wait_for
+from lib import LOOPBACK, PATIENCE_S, R53FWD, Case, Forwarder, ask, make_query, main, raw, wait_for
 
 F_SETPIPE_SZ = 1031
 # Every octet that could harm a terminal, a shell or a line of JSON, in labels of a name.
@@ -76,6 +76,12 @@ class Log(Case):
             if until():
                 return
         self.fail("it did not happen")
+
+    def test_lines_of_the_status_page_are_json_too(self):
+        ip = LOOPBACK.ip()
+        os.chmod(self.stage.folder, 0o755)  # it may become nobody, who has to reach the socket
+        fwd, _, _ = self.serve(rest=f"log: {{format: json}}\nhttp: '{ip}:{LOOPBACK.port(ip)}'\n")
+        wait_for(lambda: [e for e in self.events(fwd) if " shows the r53fwd at " in e["message"]], what="the program's first line")
 
     def test_journal_gets_priorities_and_a_file_gets_times(self):
         fwd, _, _ = self.serve()

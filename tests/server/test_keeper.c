@@ -131,6 +131,8 @@ static void program_is_told_what_the_file_says(void **state)
 	expect(*state, "--control /run/c.sock --listen 127.0.0.1:9000 --host dns.test");
 	adopt(*state, "http: '::1'\n", true);
 	expect(*state, "--control /run/c.sock --listen [::1]:9553");
+	adopt(*state, "http: '::1'\nlog: {format: json, level: error}\n", true);
+	expect(*state, "--control /run/c.sock --listen [::1]:9553 --log-format json --log-level error");
 }
 
 static void program_is_who_user_says(void **state)
@@ -192,7 +194,7 @@ static int find_pair(void)
 	return -1;
 }
 
-static void nothing_but_an_address_and_a_host_is_taken(void **state)
+static void nothing_but_values_that_fit_is_taken(void **state)
 {
 	struct stage *s = *state;
 	static const struct {
@@ -201,20 +203,23 @@ static void nothing_but_an_address_and_a_host_is_taken(void **state)
 		const char *said;
 	} cases[] = {
 #define CASE(text, said) {text, sizeof(text) - 1, "is refused: " said "\n"}
-		CASE("r/bin/sh\0-c\0touch /tmp/x\0", "--listen"),
-		CASE("r\0\0", "--listen"),
-		CASE("rlocalhost:80\0\0", "--listen"),
-		CASE("r--control\0\0", "--listen"),
-		CASE("r127.0.0.1:9000\0--control\0", "--host"),
-		CASE("r127.0.0.1:9000\0-x\0", "--host"),
-		CASE("r127.0.0.1:9000\0a b\0", "--host"),
-		CASE("r127.0.0.1:9000\0a/../b\0", "--host"),
-		CASE("r127.0.0.1:9000\0a\nb\0", "--host"),
-		CASE("r127.0.0.1:9000\0a\0--control\0/tmp/other\0", "too many values"),
+		CASE("r/bin/sh\0-c\0touch /tmp/x\0\0", "--listen"),
+		CASE("r\0\0\0\0", "--listen"),
+		CASE("rlocalhost:80\0\0\0\0", "--listen"),
+		CASE("r--control\0\0\0\0", "--listen"),
+		CASE("r127.0.0.1:9000\0--control\0\0\0", "--host"),
+		CASE("r127.0.0.1:9000\0-x\0\0\0", "--host"),
+		CASE("r127.0.0.1:9000\0a b\0\0\0", "--host"),
+		CASE("r127.0.0.1:9000\0a/../b\0\0\0", "--host"),
+		CASE("r127.0.0.1:9000\0a\nb\0\0\0", "--host"),
+		CASE("r127.0.0.1:9000\0a\0-x\0\0", "--log-format"),
+		CASE("r127.0.0.1:9000\0a\0xml\0\0", "--log-format"),
+		CASE("r127.0.0.1:9000\0a\0json\0loud\0", "--log-level"),
+		CASE("r127.0.0.1:9000\0a\0json\0info\0--control\0/tmp/other\0", "too many values"),
 		CASE("r127.0.0.1:9000\0", "too few values"),
 #undef CASE
 	};
-	static const char moved[] = "r127.0.0.9:9000\0[::1]";
+	static const char moved[] = "r127.0.0.9:9000\0[::1]\0json\0error";
 
 	adopt(s, "http: 127.0.0.1\n", true);
 	expect(s, "--control /run/c.sock --listen 127.0.0.1:9553");
@@ -225,7 +230,7 @@ static void nothing_but_an_address_and_a_host_is_taken(void **state)
 	}
 	/* Nothing of all that was run: what comes next is what fits. */
 	assert_int_equal(send(find_pair(), moved, sizeof(moved), 0), sizeof(moved));
-	expect(s, "--control /run/c.sock --listen 127.0.0.9:9000 --host [::1]");
+	expect(s, "--control /run/c.sock --listen 127.0.0.9:9000 --host [::1] --log-format json --log-level error");
 }
 
 static void death_of_the_process_is_said_once(void **state)
@@ -261,7 +266,7 @@ int main(void)
 		TEST(program_is_who_user_says),
 		TEST(same_again_changes_nothing),
 		TEST(without_http_or_a_socket_nothing_runs),
-		TEST(nothing_but_an_address_and_a_host_is_taken),
+		TEST(nothing_but_values_that_fit_is_taken),
 		TEST(death_of_the_process_is_said_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
