@@ -17,8 +17,10 @@ struct resolv {
 const char *const *resolv_paths(void);
 
 /* Takes the first of `paths` that names someone other than `own` (an address of ours with its port: a wildcard `own` stands for
- * every address of its family that this host has). Lines that do not parse are skipped, as glibc does; duplicates too. */
-void resolv_read(struct resolv *r, const char *const *paths, const struct addr *own, size_t own_count);
+ * every address of its family that this host has). Lines that do not parse are skipped, as glibc does; duplicates too. False when
+ * one that may be there could not be looked at now, for want of descriptors or memory, or by an error of the disk: `r` is empty then,
+ * rather than from a file further down the row. */
+bool resolv_read(struct resolv *r, const char *const *paths, const struct addr *own, size_t own_count);
 
 /* The same ones in the same order, from whichever file. */
 bool resolv_same_servers(const struct resolv *a, const struct resolv *b);

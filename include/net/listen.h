@@ -99,6 +99,7 @@ struct listener_counts {
 	uint64_t sent, send_failed;
 	uint64_t port_zero, too_long; /* datagrams dropped: from port 0, above 2048 bytes */
 	uint64_t accepted, refused;   /* connections, refused by the limits */
+	uint64_t rests;               /* of accepting, without descriptors or memory */
 	uint32_t connections;
 };
 void listener_counts(const struct listener *l, struct listener_counts *out); /* the loop's thread */

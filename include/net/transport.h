@@ -34,6 +34,7 @@ struct transport_attempt {
 enum transport_hint {
 	TRANSPORT_ICMP,       /* the network says unreachable (errno in `detail`); the attempt stays open: anybody can forge that */
 	TRANSPORT_WRONG_CASE, /* an answer right in all but the letter case of its question; the attempt stays open */
+	TRANSPORT_UNSENT,     /* this host did not send it, for its buffers were full: its silence says nothing; the attempt stays open */
 	TRANSPORT_FORGERY,    /* many datagrams with wrong ids on the attempt's port: somebody is guessing */
 };
 
@@ -61,6 +62,7 @@ struct transport_env {
 	uint32_t sockets;      /* open now */
 	uint32_t socket_limit; /* 0: none; above it sends share the sockets there are */
 	uint64_t unsent;       /* datagrams dropped because the kernel's buffers were full */
+	uint64_t shortages;    /* sends that were not accepted for want of descriptors, ports or memory */
 	void *udp;             /* private to transport_udp: what its transports share */
 };
 
@@ -88,6 +90,9 @@ struct transport {
 #define TRANSPORT(value, name, unit, help) extern const struct transport_ops transport_##unit;
 #include "tables/transports.def"
 #undef TRANSPORT
+
+/* The -errno says that this host lacks something: descriptors, ports, memory. Of the upstream and the way there it says nothing. */
+bool transport_is_shortage(int error);
 
 /* Draws the id, counts, sends. */
 NODISCARD int transport_send(struct transport *t, struct transport_attempt *a);

@@ -50,6 +50,7 @@ struct flight {
 	bool landed, answered; /* off the table; by a good answer */
 	const struct pool *by_pool; /* who answered … */
 	const struct pool_place *by; /* … and where it stands there; NULL: nobody has */
+	bool starved;          /* an attempt was not sent for want of descriptors, ports or memory */
 	bool doubted, above_rate, recased;
 	struct name name;
 };

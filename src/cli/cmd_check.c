@@ -174,7 +174,7 @@ static void print_local(const struct config *c)
 			printf("  %s\n", addr_format(&local->addresses[i].addr, text));
 		return;
 	}
-	resolv_read(&resolv, resolv_paths(), c->listen, c->listen_count);
+	(void)resolv_read(&resolv, resolv_paths(), c->listen, c->listen_count);
 	if (!resolv.path) {
 		printf("\nLocal upstreams: none; no resolv.conf names anyone but ourselves, names outside the routes get SERVFAIL\n");
 		return;

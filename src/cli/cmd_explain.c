@@ -44,7 +44,7 @@ static json_t *explain_file(const struct explain *e)
 	diagnostics_deinit(&d);
 	if (c == NULL)
 		return NULL;
-	resolv_read(&resolv, resolv_paths(), c->listen, c->listen_count);
+	(void)resolv_read(&resolv, resolv_paths(), c->listen, c->listen_count);
 	struct snapshot *s = snapshot_new(c, &resolv, NULL);
 	if (s == NULL) {
 		fputs("r53fwd: out of memory\n", stderr);

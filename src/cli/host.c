@@ -135,7 +135,7 @@ static void read_programs(struct host *h)
 	while (paths[1] != NULL)
 		paths++;
 	only[0] = h->programs_path = *paths;
-	resolv_read(&h->programs, only, NULL, 0);
+	(void)resolv_read(&h->programs, only, NULL, 0);
 }
 
 void host_init(struct host *h, const struct config *c, const char *control)
@@ -148,7 +148,7 @@ void host_init(struct host *h, const struct config *c, const char *control)
 	for (size_t i = 0; i < h->listen_count && !h->daemon; i++)
 		listen_at(h, i);
 	read_interfaces(h);
-	resolv_read(&h->local, resolv_paths(), c->listen, c->listen_count);
+	(void)resolv_read(&h->local, resolv_paths(), c->listen, c->listen_count);
 	read_programs(h);
 }
 

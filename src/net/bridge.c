@@ -171,7 +171,7 @@ struct bridge *bridge_new(struct loop *l, int end, bridge_fn *fn, void *arg)
 	b->arg = arg;
 	list_init(&b->guest.link);
 	loop_guest_add(l, &b->guest, evict);
-	ASSERT(uv_poll_start(&b->poll, UV_READABLE, on_readable) == 0);
+	loop_watch(&b->poll, UV_READABLE, on_readable);
 	return b;
 }
 

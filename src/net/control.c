@@ -271,7 +271,7 @@ static void carry_out(struct client *k, size_t len)
 	memcpy(text + k->reply.len++, "\n", 2);
 	ASSERT(k->reply.len > k->reply.fd_count / FDS_PER_MESSAGE);
 	loop_timer_set(k->timer, loop_now_us(c->loop) + CONTROL_PATIENCE_US);
-	ASSERT(uv_poll_start(&k->poll, UV_WRITABLE, on_event) == 0);
+	loop_watch(&k->poll, UV_WRITABLE, on_event);
 	write_reply(k);
 }
 
@@ -375,7 +375,7 @@ static bool add_client(struct control *c, int fd, const struct ucred *who)
 	list_append(&c->clients, &k->link);
 	c->client_count++;
 	loop_timer_set(k->timer, loop_now_us(c->loop) + CONTROL_PATIENCE_US);
-	ASSERT(uv_poll_start(&k->poll, UV_READABLE, on_event) == 0);
+	loop_watch(&k->poll, UV_READABLE, on_event);
 	return true;
 }
 
@@ -414,7 +414,7 @@ static void on_pause_end(void *arg)
 {
 	struct control *c = arg;
 
-	ASSERT(uv_poll_start(&c->poll, UV_READABLE, on_knock) == 0);
+	loop_watch(&c->poll, UV_READABLE, on_knock);
 }
 
 static void free_control(uv_handle_t *handle)
@@ -449,7 +449,7 @@ struct control *control_new(struct loop *l, int fd, control_fn *handle, void *ar
 		return NULL;
 	}
 	loop_guest_add(l, &c->guest, evict);
-	ASSERT(uv_poll_start(&c->poll, UV_READABLE, on_knock) == 0);
+	loop_watch(&c->poll, UV_READABLE, on_knock);
 	return c;
 }
 

@@ -268,8 +268,7 @@ static bool read_in(struct connection *c)
 static void on_event(uv_poll_t *handle, int status, int events)
 {
 	struct connection *c = CONTAINER_OF(handle, struct connection, poll);
-	/* An error of the socket: nobody is there to answer to. */
-	if (status < 0) {
+	if (status < 0) { /* an error of the socket: nobody is there to answer to */
 		close_connection(c);
 		return;
 	}
@@ -304,7 +303,7 @@ static void watch(struct connection *c, int events)
 	if (events == 0)
 		uv_poll_stop(&c->poll);
 	else
-		ASSERT(uv_poll_start(&c->poll, events, on_event) == 0);
+		loop_watch(&c->poll, events, on_event);
 }
 
 /* Another process serves it from now on; the descriptor that goes is a copy. */
@@ -434,6 +433,7 @@ void listen_tcp_adopt(struct listener *l, int fd, const struct addr *client, con
 static void rest(struct listen_tcp *t)
 {
 	t->resting = true;
+	t->base.counts.rests++;
 	t->accept_again_us = now_of(t) + ACCEPT_REST_US;
 	uv_poll_stop(&t->poll);
 	set_timer(t);
@@ -469,7 +469,7 @@ static void on_acceptable(uv_poll_t *handle, int status, int events)
 	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(t); i++)
 		continue;
 	if (status < 0 && !t->resting)
-		ASSERT(uv_poll_start(&t->poll, UV_READABLE, on_acceptable) == 0);
+		loop_watch(&t->poll, UV_READABLE, on_acceptable);
 }
 
 static void on_timer(void *arg)
@@ -477,7 +477,7 @@ static void on_timer(void *arg)
 	struct listen_tcp *t = arg;
 	if (t->resting && now_of(t) >= t->accept_again_us) {
 		t->resting = false;
-		ASSERT(uv_poll_start(&t->poll, UV_READABLE, on_acceptable) == 0);
+		loop_watch(&t->poll, UV_READABLE, on_acceptable);
 	}
 	close_idle(t);
 	set_timer(t);
@@ -595,6 +595,6 @@ struct listener *listen_tcp_new(const struct listener *common, struct listen_lim
 	}
 	ASSERT(uv_idle_init(uv, &t->resume_soon) == 0);
 	t->base.uv_handles = 2;
-	ASSERT(uv_poll_start(&t->poll, UV_READABLE, on_acceptable) == 0);
+	loop_watch(&t->poll, UV_READABLE, on_acceptable);
 	return &t->base;
 }

@@ -117,7 +117,7 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 		continue;
 	/* With an error on the socket, which reading has taken off, libuv stops its handle. */
 	if (UNLIKELY(status < 0))
-		ASSERT(uv_poll_start(&u->poll, UV_READABLE, on_readable) == 0);
+		loop_watch(&u->poll, UV_READABLE, on_readable);
 }
 
 /* ---- out ---- */
@@ -277,6 +277,6 @@ struct listener *listen_udp_new(const struct listener *common)
 		return NULL;
 	}
 	u->base.uv_handles = 1;
-	ASSERT(uv_poll_start(&u->poll, UV_READABLE, on_readable) == 0);
+	loop_watch(&u->poll, UV_READABLE, on_readable);
 	return &u->base;
 }

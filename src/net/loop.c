@@ -159,6 +159,12 @@ struct uv_loop_s *loop_uv(struct loop *l)
 	return &l->uv;
 }
 
+void loop_watch(struct uv_poll_s *poll, int events, uv_poll_cb fn)
+{
+	int r = uv_poll_start(poll, events, fn);
+	ASSERT(r == 0); /* UV_EEXIST: two handles for one descriptor */
+}
+
 void loop_guest_add(struct loop *l, struct loop_guest *g, void (*evict)(struct loop_guest *g))
 {
 	g->evict = evict;

@@ -3,12 +3,34 @@
 
 #include "net/transport.h"
 
+#include <errno.h>
+
+bool transport_is_shortage(int error)
+{
+	switch (-error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC:     /* epoll's watches of this user (fs.epoll.max_user_watches) */
+	case EADDRINUSE: /* no port is left to bind */
+	case EAGAIN:
+	case EINTR:
+	case EBUSY:      /* a bound of ours */
+		return true;
+	default:
+		return false;
+	}
+}
+
 int transport_send(struct transport *t, struct transport_attempt *a)
 {
 	ASSERT(a->transport == NULL);
 	int r = t->ops->send(t, a);
-	if (r < 0)
+	if (r < 0) {
+		t->env->shortages += transport_is_shortage(r);
 		return r;
+	}
 	a->transport = t;
 	t->open_attempts++;
 	return 0;

@@ -122,7 +122,7 @@ static void watch(struct connection *c)
 	if (events == c->events)
 		return;
 	c->events = events;
-	ASSERT(uv_poll_start(&c->poll, events, on_event) == 0);
+	loop_watch(&c->poll, events, on_event);
 }
 
 static int start_connect(const struct addr *upstream)
@@ -225,7 +225,7 @@ static void write_out(struct connection *c)
 {
 	while (c->out_len > 0) {
 		ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (n < 0) {
 			lose(c, -errno);
@@ -271,7 +271,7 @@ static void read_in(struct connection *c)
 	uint8_t bytes[IN_BYTES];
 	for (int round = 0; round < IN_ROUNDS && !c->closed; round++) {
 		ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0) {
 			lose(c, n == 0 ? -ECONNRESET : -errno);

@@ -19,7 +19,7 @@
  *
  * How it can fail: no socket (send says so when the upstream has no other port to share); the network refuses (a
  * hint: anybody can forge an ICMP error, so it never ends an attempt); the kernel's buffers are full (what does not
- * fit is lost like any datagram, and counted). No attempt is ever ended by anything but its answer or its owner. */
+ * fit is lost like any datagram, and counted; its owner is told). No attempt is ever ended by anything but its answer or its owner. */
 
 #include "net/transport.h"
 
@@ -180,11 +180,6 @@ static void mark_used(struct port *p)
 
 static void on_event(uv_poll_t *handle, int status, int events);
 
-static int watch(struct port *p)
-{
-	return uv_poll_start(&p->poll, UV_READABLE | UV_PRIORITIZED, on_event);
-}
-
 static struct port *open_port(struct transport_udp *u, uint32_t slot_number, int *error)
 {
 	struct slot *s = &u->slots[slot_number];
@@ -200,7 +195,7 @@ static struct port *open_port(struct transport_udp *u, uint32_t slot_number, int
 		free(p);
 		return NULL;
 	}
-	ASSERT(watch(p) == 0);
+	loop_watch(&p->poll, UV_READABLE | UV_PRIORITIZED, on_event);
 	if (s->sides[s->newest] != NULL)
 		s->newest ^= 1;
 	p->transport = u;
@@ -302,19 +297,20 @@ static void transmit(struct transport_udp *u, const struct port *p, uint32_t cou
 {
 	bool again = false;
 	for (uint32_t sent = 0; sent < count;) {
-		int r = sendmmsg(p->fd, u->thread->buffers.out + sent, count - sent, 0);
+		int r = sendmmsg(p->fd, u->thread->buffers.out + sent, count - sent, 0), error = errno;
 		if (r > 0) {
 			sent += (uint32_t)r;
 			again = false;
-		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+		} else if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
 			u->base.env->unsent += count - sent;
-			return;
+			while (sent < count)
+				refuse(u, u->batch[sent++], error);
 		} else if (!again) {
 			/* The errno of an ICMP error that came before: saying it has cleared it, and the error queue
 			 * has the details. */
 			again = true;
 		} else {
-			refuse(u, u->batch[sent++], errno);
+			refuse(u, u->batch[sent++], error);
 			again = false;
 		}
 	}
@@ -400,7 +396,8 @@ static void udp_flush(struct transport *t)
 		memmove(u->refused, u->refused + 1, --u->refusals * sizeof(r));
 		struct transport_attempt *a = find(u, r.index, r.id);
 		if (a != NULL)
-			t->env->events.hint(t->env->events.arg, a, TRANSPORT_ICMP, r.error);
+			t->env->events.hint(t->env->events.arg, a, transport_is_shortage(-r.error) ? TRANSPORT_UNSENT : TRANSPORT_ICMP,
+					    r.error);
 	}
 }
 
@@ -520,9 +517,9 @@ static void on_event(uv_poll_t *handle, int status, int events)
 		read_errors(p);
 	if (!p->closed && (status < 0 || (events & UV_READABLE)))
 		read_datagrams(p);
-	/* With a status libuv has stopped the handle. Starting one that exists asks for no memory. */
+	/* With a status libuv has stopped the handle. */
 	if (!p->closed && status < 0)
-		ASSERT(watch(p) == 0);
+		loop_watch(&p->poll, UV_READABLE | UV_PRIORITIZED, on_event);
 }
 
 /* ---- open and close ---- */

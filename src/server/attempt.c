@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of an attempt: pool_pick names the place → send → what comes of it (outcome.c), or judged silent after HEALTH_NEVER_US. What
  * it does is evidence for the address's health, weighed in core/health.h; here it is only told apart. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,8 +108,10 @@ bool attempt_start(struct forward *f, struct flight *fl, int place, bool stream,
 	struct transport *t = transport_of(f, fl->pool, u, stream ? TRANSPORT_TCP : TRANSPORT_UDP);
 	struct attempt *a = t == NULL ? NULL : slab_take(&f->attempts);
 
-	if (a == NULL)
+	if (a == NULL) {
+		fl->starved = true;
 		return false;
+	}
 	memset(a, 0, sizeof(*a));
 	a->flight = fl;
 	a->upstream = u;
@@ -119,7 +122,9 @@ bool attempt_start(struct forward *f, struct flight *fl, int place, bool stream,
 	uint64_t hedge_us = rtt_hedge_us(&u->rtt);
 	a->overdue_us = now_us + hedge_us + MAX(hedge_us, (uint64_t)HEALTH_OVERDUE_LEAST_US);
 	compose(f, fl, a, random_case, now_us);
-	if (!note_dirty(f, t) || transport_send(t, &a->via) != 0) {
+	int error = note_dirty(f, t) ? transport_send(t, &a->via) : -ENOMEM;
+	if (error != 0) {
+		fl->starved |= transport_is_shortage(error);
 		slab_give(&f->attempts, a);
 		return false;
 	}
@@ -163,7 +168,8 @@ bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint
 			attempt_set_next(fl, place, now_us);
 			return true;
 		}
-		fl->unreachable |= bit;
+		if (!fl->starved)
+			fl->unreachable |= bit;
 	}
 	return false;
 }

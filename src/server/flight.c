@@ -193,6 +193,12 @@ static uint16_t agreed_rcode(const struct flight *fl)
 	return (uint16_t)rcode;
 }
 
+/* Nobody was asked who could have answered: not the network failed, but this host. */
+static bool is_starved(const struct flight *fl)
+{
+	return fl->starved && (fl->silent | fl->unreachable | fl->broken) == 0 && !was_blocked(fl);
+}
+
 static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcode, bool stale_known, uint64_t now_us)
 {
 	uint32_t now_s = (uint32_t)(now_us / US_PER_S);
@@ -200,7 +206,7 @@ static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcod
 			  : fl->broken != 0 || was_blocked(fl) ? RETRY_AFTER_RCODE_S
 							       : RETRY_AFTER_FAILURE_S;
 
-	if (fl->above_rate)
+	if (fl->above_rate || is_starved(fl))
 		return; /* not the name's fault */
 	if (was_blocked(fl))
 		rcode = FLIGHT_BLOCKED_RCODE;
@@ -225,6 +231,11 @@ static void land_failed(struct forward *f, struct flight *fl, uint16_t rcode)
 	if (was_blocked(fl)) {
 		landing_describe_blocked(fl, text, sizeof(text));
 		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_BLOCKED, text);
+		return;
+	}
+	if (is_starved(fl)) {
+		metrics_add(f->world.metrics, METRIC_SHED, fl->query_count);
+		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_OTHER, "no descriptor, port or memory is left to ask with");
 		return;
 	}
 	landing_describe(fl, text, sizeof(text));

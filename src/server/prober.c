@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a probe: an address is due → `NS <apex of a zone>` → an answer, or its timeout → health.
- * How it can fail: the transport refuses (counted as silence), max-qps is reached (put off by one interval). */
+ * How it can fail: the network has no way there (counted as silence); this host has no descriptor, port or memory to ask with, or
+ * max-qps is reached: then nothing is known, and it is put off by one interval. */
 #include "server/prober.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +130,13 @@ static void judge_silence(struct probe *b, uint64_t now_us)
 		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
 }
 
+/* This host could not ask: nothing is known, until the next time that it is due. */
+static void put_off(struct probe *b)
+{
+	transport_cancel(&b->via);
+	b->out = b->again = false;
+}
+
 static bool open_transport(struct prober *p, struct probe *b)
 {
 	const struct transport_ops *ops = p->world.transports[b->pool->tcp ? TRANSPORT_TCP : TRANSPORT_UDP];
@@ -150,7 +159,12 @@ static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
 	b->via.asked = (struct question_upstream){
 		.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
 	b->sent_us = now_us;
-	b->out = open_transport(p, b) && transport_send(b->transport, &b->via) == 0;
+	int error = open_transport(p, b) ? transport_send(b->transport, &b->via) : -ENOMEM;
+	b->out = error == 0;
+	if (transport_is_shortage(error)) {
+		put_off(b);
+		return;
+	}
 	if (!b->out) {
 		judge_silence(b, now_us); /* the system says that there is no way */
 		return;
@@ -233,17 +247,21 @@ static void failed(void *arg, struct transport_attempt *via, int error)
 	struct prober *p = arg;
 	struct probe *b = CONTAINER_OF(via, struct probe, via);
 
-	(void)error;
-	judge_silence(b, p->world.now_us(p->world.arg));
+	if (transport_is_shortage(error))
+		put_off(b);
+	else
+		judge_silence(b, p->world.now_us(p->world.arg));
 }
 
 static void hint(void *arg, struct transport_attempt *via, enum transport_hint what, int detail)
 {
-	/* Anybody can forge one: the timeout decides. */
+	struct probe *b = CONTAINER_OF(via, struct probe, via);
+
 	(void)arg;
-	(void)via;
-	(void)what;
 	(void)detail;
+	/* Anybody can forge the others: the timeout decides. */
+	if (what == TRANSPORT_UNSENT)
+		put_off(b);
 }
 
 /* ---- schedule */

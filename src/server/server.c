@@ -25,7 +25,7 @@
 #include "sys/cpus.h"
 #include "sys/passed.h"
 
-enum { WATCH_US = 1000000, LEFT_OUT_EVERY_US = 10 * US_PER_S };
+enum { WATCH_US = 1000000, LEFT_OUT_EVERY_US = 10 * US_PER_S, SHORTAGES_EVERY_US = 10 * US_PER_S };
 
 struct server {
 	const struct server_options *options;
@@ -44,8 +44,8 @@ struct server {
 	struct console *console;
 	struct herald *herald;
 	struct succession succession;
-	struct limit left_out_pace;
-	uint64_t left_out; /* lines about queries, as far as that was said */
+	struct limit left_out_pace, shortage_pace;
+	uint64_t left_out, shortages; /* lines about queries; what was not sent, and rests of accepting: as far as that was said */
 	struct keeper *keeper;
 	struct random random;
 	bool resolv_warned;
@@ -88,11 +88,11 @@ static void on_changed(void *arg, const char *pool_name, struct upstream *upstre
 
 /* ---- configuration */
 
-static void read_resolv(const struct config *c, struct resolv *r)
+/* False if it could not be looked at, for want of descriptors say: `r` is empty then. */
+static bool read_resolv(const struct config *c, struct resolv *r)
 {
 	memset(r, 0, sizeof(*r));
-	if (c->local_from_resolv)
-		resolv_read(r, resolv_paths(), c->listen, c->listen_count);
+	return !c->local_from_resolv || resolv_read(r, resolv_paths(), c->listen, c->listen_count);
 }
 
 static void warn_without_local(const struct snapshot *s)
@@ -160,7 +160,8 @@ static bool read_again(struct server *s, FILE *said)
 		config_free(c);
 		return false;
 	}
-	read_resolv(c, &r);
+	if (!read_resolv(c, &r))
+		r = s->snapshot->resolv; /* the watch sees what has changed */
 	struct snapshot *next = snapshot_new(c, &r, s->snapshot);
 	if (next == NULL) {
 		bindings_cancel(&s->bindings);
@@ -215,7 +216,8 @@ static void watch_resolv(struct server *s)
 
 	if (!s->snapshot->config->local_from_resolv)
 		return;
-	read_resolv(s->snapshot->config, &r);
+	if (!read_resolv(s->snapshot->config, &r))
+		return;
 	if (resolv_same_servers(&r, &s->snapshot->resolv)) {
 		s->resolv_warned = false;
 		return;
@@ -246,6 +248,20 @@ static void tell_left_out(struct server *s, uint64_t now_us)
 	log_event(LOG_WARN, fields, "%llu queries with errors are not in the log: there were too many", (unsigned long long)n);
 }
 
+/* Work is shed, or waits: the host's matter, which nobody else would notice. */
+static void tell_shortages(struct server *s, uint64_t now_us)
+{
+	uint64_t n = sum(s, METRIC_UNSENT_SHORTAGE) + sum(s, METRIC_TCP_RESTS) - s->shortages;
+
+	if (n == 0 || !limit_pass(&s->shortage_pace, now_us, SHORTAGES_EVERY_US, 1))
+		return;
+	s->shortages += n;
+	const struct log_field fields[] = {LOG_STRING("event", "shortage"), LOG_COUNT("times", n), LOG_END};
+	log_event(LOG_WARN, fields,
+		  "descriptors, ports or memory have run out: %llu times a question could not be sent or a connection not be accepted",
+		  (unsigned long long)n);
+}
+
 static void on_watch(void *arg)
 {
 	struct server *s = arg;
@@ -256,6 +272,7 @@ static void on_watch(void *arg)
 	herald_look(s->herald);
 	look_after_http(s);
 	tell_left_out(s, loop_now_us(s->loop));
+	tell_shortages(s, loop_now_us(s->loop));
 }
 
 static void on_signal(void *arg, int signal)
@@ -540,7 +557,7 @@ int server_run(const struct server_options *options)
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
 	s.worker_count = wanted_workers(c);
-	read_resolv(c, &r);
+	(void)read_resolv(c, &r); /* what cannot be read now will be seen by the watch */
 	bindings_init(&s.bindings, s.worker_count);
 	succession_init(&s.succession);
 	bool bound = take_sockets(&s, c, passed);

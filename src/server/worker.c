@@ -43,6 +43,7 @@ static const struct {
 	{METRIC_UNSENT, offsetof(struct listener_counts, send_failed)},
 	{METRIC_TCP_ACCEPTED, offsetof(struct listener_counts, accepted)},
 	{METRIC_TCP_REFUSED, offsetof(struct listener_counts, refused)},
+	{METRIC_TCP_RESTS, offsetof(struct listener_counts, rests)},
 };
 
 struct open_listener {
@@ -62,7 +63,7 @@ struct worker {
 	struct transport_env env;
 	struct random random;
 	struct metrics metrics;
-	uint64_t counted_mismatched, counted_forgeries; /* of env */
+	uint64_t counted_mismatched, counted_forgeries, counted_unsent, counted_shortages; /* of env */
 	struct listen_limits *limits;
 	struct worker_news news;
 	struct list listeners;     /* changed under the lock below, for those who copy their sockets */
@@ -152,6 +153,8 @@ static void on_turn(void *arg)
 	uint64_t next_us = forward_next_us(w->forward);
 	count(w, METRIC_DROPPED_MISMATCHED_ANSWER, w->env.mismatched, &w->counted_mismatched);
 	count(w, METRIC_FORGERIES, w->env.forgeries, &w->counted_forgeries);
+	count(w, METRIC_UNSENT_FULL, w->env.unsent, &w->counted_unsent);
+	count(w, METRIC_UNSENT_SHORTAGE, w->env.shortages, &w->counted_shortages);
 	LIST_FOR_EACH(link, &w->listeners) {
 		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
 		listener_flush(o->listener);
@@ -239,7 +242,8 @@ static void obey(struct worker *w, struct order *o)
 
 	switch (o->kind) {
 	case ORDER_LISTEN:
-		add_listener(w, o->listen_kind, o->fd);
+		if (!add_listener(w, o->listen_kind, o->fd))
+			log_error("worker %u does not serve an address that a reload has added, for want of memory: restart", w->index);
 		break;
 	case ORDER_UNLISTEN:
 		remove_listener(w, &o->addr);

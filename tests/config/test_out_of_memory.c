@@ -3,6 +3,7 @@
  * looks), or did not need it. */
 #include "load.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "config/resolv.h"
@@ -118,23 +119,84 @@ static void a_file_that_cannot_be_held_is_not_read(void **state)
 	unlink(path);
 }
 
-static void no_other_resolv_conf_is_taken_when_the_first_cannot_be_held(void **state)
+/* A call, and what it fails with. */
+struct way {
+	const char *call;
+	int error;
+};
+
+static void arm_way(const struct way *w)
 {
+	faults_mean(w->call);
+	faults->error = (uint64_t)w->error;
+	faults_arm(1);
+}
+
+static void disarm(void)
+{
+	faults_mean("memory");
+	faults->error = 0;
+}
+
+static void a_file_that_cannot_be_opened_or_read_is_said_to_be_so(void **state)
+{
+	static const struct way ways[] = {{"open", EMFILE}, {"open", ENFILE}, {"read", EIO}};
 	char path[] = "/tmp/r53fwd-memory-XXXXXX";
-	const char *const paths[] = {"/nonexistent", path, NULL};
-	struct resolv r;
 	int fd = mkstemp(path);
 
 	(void)state;
-	assert_int_equal(write(fd, "nameserver 192.0.2.1\n", 21), 21);
+	assert_int_equal(write(fd, good, strlen(good)), (ssize_t)strlen(good));
 	close(fd);
-	faults_arm(1);
-	resolv_read(&r, paths, NULL, 0);
-	assert_int_equal(r.count, 0);
-	faults_arm(0);
-	resolv_read(&r, paths, NULL, 0);
-	assert_int_equal(r.count, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct diagnostics d;
+		diagnostics_init(&d);
+		arm_way(&ways[i]);
+		assert_null(config_load(path, &d));
+		disarm();
+		assert_true(says(&d, strerror(ways[i].error)));
+		diagnostics_deinit(&d);
+	}
 	unlink(path);
+}
+
+static void make_list(char *path, const char *text)
+{
+	int fd = mkstemp(path);
+
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void no_other_resolv_conf_is_taken_when_the_first_cannot_be_looked_at(void **state)
+{
+	static const struct way ways[] = {{"memory", 0},      {"open", EMFILE},    {"open", ENFILE},    {"open", ENOMEM},
+					  {"read", EIO},      {"socket", EMFILE},  {"socket", ENOBUFS}};
+	static const struct way forbidden = {"open", EACCES};
+	char first[] = "/tmp/r53fwd-memory-XXXXXX", second[] = "/tmp/r53fwd-memory-XXXXXX";
+	const char *const paths[] = {first, second, NULL};
+	struct addr own;
+	struct resolv r;
+
+	(void)state;
+	assert_int_equal(addr_parse(&own, "0.0.0.0", 53), 0);
+	make_list(first, "nameserver 127.0.0.1\nnameserver 203.0.113.81\n");
+	make_list(second, "nameserver 203.0.113.82\n");
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		arm_way(&ways[i]);
+		assert_false(resolv_read(&r, paths, &own, 1));
+		assert_int_equal(r.count, 0);
+		assert_null(r.path);
+		assert_true(resolv_read(&r, paths, &own, 1));
+		assert_int_equal(r.count, 1);
+		assert_ptr_equal(r.path, first);
+	}
+	/* What may not be read at all is as good as not there. */
+	arm_way(&forbidden);
+	assert_true(resolv_read(&r, paths, &own, 1));
+	assert_ptr_equal(r.path, second);
+	disarm();
+	unlink(first);
+	unlink(second);
 }
 
 static void zones_are_not_sorted_without_memory(void **state)
@@ -156,8 +218,10 @@ int main(void)
 		cmocka_unit_test(a_good_file_does_not_load_without_memory_and_says_so),
 		cmocka_unit_test(a_bad_file_stays_bad_without_memory),
 		cmocka_unit_test(a_file_that_cannot_be_held_is_not_read),
-		cmocka_unit_test(no_other_resolv_conf_is_taken_when_the_first_cannot_be_held),
+		cmocka_unit_test(a_file_that_cannot_be_opened_or_read_is_said_to_be_so),
+		cmocka_unit_test(no_other_resolv_conf_is_taken_when_the_first_cannot_be_looked_at),
 		cmocka_unit_test(zones_are_not_sorted_without_memory),
 	};
+	faults_mean("memory");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

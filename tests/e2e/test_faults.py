@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that nearly never fail: allocations of ours, and those of libuv that may say no. Each fails once, the first, the second, and so on,
-in a daemon that is linked for it (tests/lib/faults.h): it starts or says why not, and once it serves it goes on."""
+"""Calls that nearly never fail: allocations of ours, those of libuv that may say no, and those of the system. Each fails once, the first,
+the second, and so on, or one of them for a while, in a daemon that is linked for it (tests/lib/faults.h): it starts or says why not, and
+once it serves it goes on."""
 
 import concurrent.futures
+import contextlib
+import errno
 import mmap
 import os
 import re
@@ -21,8 +24,15 @@ ZONES = ["{name: corp.test, to: seoul, keep-warm: [www.corp.test], expect: priva
 SLOW = os.environ.get("R53FWD_HOLES") == "sanitizer"
 
 
+# What a start says that had to end.
+WHY = re.compile(
+    r"memory|threads|Too many open files|Input/output error|No buffer space|No space left|Address already in use|"
+    r"Cannot assign requested address|Resource temporarily unavailable|another r53fwd runs there"
+)
+
+
 class Faults:
-    """The file that the daemon maps: calls made, which one fails, how many in a row, how many did."""
+    """The file that the daemon maps: calls made, which one fails, how many in a row, how many did, and which are meant."""
 
     def __init__(self, path):
         with open(path, "wb") as file:
@@ -45,8 +55,11 @@ class Faults:
     def failed(self):
         return self._get(3)
 
-    def arm(self, n, count=1):
-        """The n-th call from now fails, and `count` in a row; 0: none."""
+    def arm(self, n, count=1, only="", error=0):
+        """The n-th call from now fails, and `count` in a row; 0: none. Of all calls, or `only` those of a kind or a name, with `error`."""
+        self._set(1, 0)
+        self.page[40:72] = only.encode().ljust(32, b"\0")
+        self._set(4, error)
         self._set(2, count)
         self._set(1, self.calls + n if n else 0)
 
@@ -61,7 +74,7 @@ class Start(Case):
         return path
 
     def start(self, sim, n):
-        """(exit status, what it said, whether a call failed) of a daemon whose n-th call fails; one that serves is ended by SIGTERM."""
+        """(n, exit status, what it said, calls made) of a daemon whose n-th call fails; one that serves is ended by SIGTERM."""
         faults = Faults(os.path.join(self.stage.folder, f"start{n}.faults"))
         faults.arm(n)
         path = self.conf(self.stage.folder, f"start{n}", sim)
@@ -74,7 +87,7 @@ class Start(Case):
                 if child.poll() is None:
                     child.send_signal(signal.SIGTERM)
                 status = child.wait(lib.PATIENCE_S)
-                return n, status, (file.seek(0), file.read())[1], faults.failed > 0
+                return n, status, (file.seek(0), file.read())[1], faults.calls
         finally:
             if child.poll() is None:
                 child.kill()
@@ -82,24 +95,20 @@ class Start(Case):
 
     def test_it_starts_or_says_why_not(self):
         sim = self.sim(zones=[CORP])
-        _, status, said, _ = self.start(sim, 0)
+        _, status, said, most = self.start(sim, 0)
         self.assertEqual(0, status, said)
-        faults = Faults(os.path.join(self.stage.folder, "count.faults"))
-        fwd = self.forwarder(zones_conf([endpoint_conf(sim)], ZONES), env=faults.env, program=FAULTY)
-        most = faults.calls
-        fwd.stop()
-        self.assertGreater(most, 100)
+        self.assertGreater(most, 200)
         numbers = range(1, most + 1, 7 if SLOW else 1)
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             results = list(pool.map(lambda n: self.start(sim, n), numbers))
         wrong, ended = [], 0
         for n, status, said, _ in results:
             ended += status == 1
-            said_why = status == 0 or re.search(r"memory|Cannot allocate|threads|Too many open files", said)
+            said_why = status == 0 or WHY.search(said)
             if status not in (0, 1) or "Sanitizer" in said or "assertion" in said or not said_why:
                 wrong.append(f"fault {n} ended with {status}: {said}")
         self.assertEqual([], wrong)
-        self.assertGreater(ended, len(numbers) // 4)
+        self.assertGreater(ended, len(numbers) // 8)
 
 
 class Serving(Case):
@@ -112,8 +121,15 @@ class Serving(Case):
         self.text = zones_conf([endpoint_conf(sim, extra="policy: ordered, probe: {interval: 60s}")], ZONES, self.world(), rest)
         return self.forwarder(self.text, env=self.faults.env, program=FAULTY)
 
-    def reloads(self, fwd):
-        return sum(fwd.status()["config"]["reloads"].values())
+    def others(self, fwd):
+        """How many descriptors it has besides bound UDP sockets, of which there are more and fewer all the time."""
+        with open(f"/proc/{fwd.pid}/net/udp", encoding="ascii") as file:
+            udp = {line.split()[9] for line in file.readlines()[1:]}
+        names = []
+        for fd in os.listdir(f"/proc/{fwd.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                names.append(os.readlink(f"/proc/{fwd.pid}/fd/{fd}"))
+        return sum(name.removeprefix("socket:[").rstrip("]") not in udp for name in names)
 
     def check_serves(self, fwd, name):
         self.faults.arm(0)
@@ -123,10 +139,10 @@ class Serving(Case):
     def test_a_reload_goes_through_or_changes_nothing(self):
         fwd = self.begin()
         self.check_serves(fwd, "www.corp.test")
-        before = self.faults.calls
+        before, held = self.faults.calls, self.others(fwd)
         fwd.command("reload")
         most = self.faults.calls - before + 5
-        self.assertGreater(most, 60)
+        self.assertGreater(most, 80)
         for n in range(1, most + 1, 5 if SLOW else 1):
             more = f"cache: {{max-ttl: {n + 60}s}}\n"
             fwd.write_conf(self.text + more)
@@ -137,6 +153,7 @@ class Serving(Case):
             self.check_serves(fwd, f"n{n}.corp.test")
         fwd.command("reload")
         self.assertNotIn("assertion", fwd.text())
+        wait_for(lambda: self.others(fwd) <= held + 2, what="the end of what reloads have opened")
 
     @staticmethod
     def ended(fwd):
@@ -145,18 +162,29 @@ class Serving(Case):
     def test_a_query_is_answered_or_shed_and_the_next_is_answered(self):
         fwd = self.begin()
         self.check_serves(fwd, "www.corp.test")
-        for n in range(1, 40, 3 if SLOW else 1):
+        self.assertEqual(24, lib.count(ask(fwd, "big.corp.test", "TXT", tcp=True)))
+        held = self.others(fwd)
+        fwd.command("flush", "big.corp.test")
+        before = self.faults.calls
+        ask(fwd, "big.corp.test", "TXT", tcp=True)
+        most = self.faults.calls - before + 10
+        self.assertGreater(most, 20)
+        for n in range(1, most, 3 if SLOW else 1):
             for tcp in (False, True):
-                for name in (f"q{n}{tcp}.corp.test", "www.example"):
+                for name, rdtype in ((f"q{n}{tcp}.corp.test", "A"), ("www.example", "A"), ("big.corp.test", "TXT")):
                     self.faults.arm(n)
-                    raw(fwd, make_query(name).to_wire(), tcp=tcp, timeout=0.3)
+                    raw(fwd, make_query(name, rdtype).to_wire(), tcp=tcp, timeout=0.3)
+                    self.faults.arm(0)
+                fwd.command("flush", "big.corp.test")
                 self.check_serves(fwd, f"r{n}{tcp}.corp.test")
+        # A connection to each address may be open.
+        wait_for(lambda: self.others(fwd) <= held + 4, what="the end of what queries have opened")
 
     def test_no_memory_at_all_for_a_while_ends_nothing(self):
         fwd = self.begin()
         self.check_serves(fwd, "www.corp.test")
         for i in range(3):
-            self.faults.arm(1, count=1 << 40)
+            self.faults.arm(1, count=1 << 40, only="memory")
             for j in range(10):
                 raw(fwd, make_query(f"m{i}-{j}.corp.test").to_wire(), tcp=j % 2 == 1, timeout=0.1)
                 # What is known needs no memory.
@@ -170,8 +198,127 @@ class Serving(Case):
     def test_a_stop_needs_no_memory(self):
         fwd = self.begin("workers: 2\n")
         self.check_serves(fwd, "www.corp.test")
-        self.faults.arm(1, count=1 << 40)
+        self.faults.arm(1, count=1 << 40, only="memory")
         self.assertEqual(0, fwd.stop())
+
+
+    def states(self, fwd):
+        return [address["state"] for endpoint in fwd.status()["endpoints"] for address in endpoint["addresses"]]
+
+    def metric(self, fwd, name):
+        return fwd.status()["metrics"][f"r53fwd_{name}"]
+
+    def check_recovers(self, fwd, name):
+        """Who could not be heard may be thought silent for a moment; then it serves, over UDP and TCP."""
+        fwd.check_alive()
+        for tcp in (False, True):
+            query = make_query(f"{name}.corp.test").to_wire()
+            wait_for(lambda q=query, t=tcp: rcode(raw(fwd, q, tcp=t)) == "NXDOMAIN", what=f"an answer, TCP {tcp}")
+
+    def test_what_this_host_lacks_is_shed_and_no_address_is_blamed(self):
+        fwd = self.begin("workers: 1\n")
+        self.check_serves(fwd, "www.corp.test")
+        shed = 0
+        for i, (only, error) in enumerate(
+            (("socket", errno.EMFILE), ("socket", errno.ENFILE), ("socket", errno.ENOBUFS), ("uv_poll_init", errno.ENOSPC),
+             ("bind", errno.EADDRINUSE), ("setsockopt", errno.ENOMEM), ("malloc", errno.ENOMEM))
+        ):
+            with self.subTest(call=only, error=errno.errorcode[error]):
+                # Upstreams that nobody has asked yet: a socket is wanted for each of them.
+                sim = self.sim(zones=[CORP], name=f"sim{i}")
+                text = zones_conf([endpoint_conf(sim, extra="probe: {interval: 1s}")], ZONES, None, "workers: 1\n")
+                fwd.write_conf(text)
+                fwd.command("reload")
+                self.faults.arm(1, count=1 << 40, only=only, error=error)
+                answers = [ask(fwd, f"s{j}.corp.test") for j in range(10)] if only != "malloc" else []
+                self.faults.arm(0)
+                failed = [a for a in answers if lib.dns.rcode.to_text(a.rcode()) == "SERVFAIL"]
+                for answer in failed:
+                    self.assertEqual([(0, "no descriptor, port or memory is left to ask with")], lib.ede(answer))
+                shed += len(failed)
+                self.assertIn(lib.dns.rcode.to_text(ask(fwd, "s0.corp.test").rcode()), ("NXDOMAIN", "NOERROR"))
+                self.assertEqual({"up"}, set(self.states(fwd)))
+        self.assertGreater(shed, 20)
+        self.assertGreaterEqual(self.metric(fwd, "shed_total"), shed)
+        self.assertGreaterEqual(self.metric(fwd, 'unsent_questions_total{reason="shortage"}'), shed)
+        wait_for(lambda: "descriptors, ports or memory have run out: " in fwd.text(), what="a line about it")
+
+    def test_a_call_of_the_road_that_fails_for_a_while_ends_nothing(self):
+        fwd = self.begin("workers: 1\n")
+        self.check_serves(fwd, "www.corp.test")
+        for i, (only, error) in enumerate(
+            ((only, error) for only in ("recvmmsg", "sendmmsg", "accept4", "recv", "send", "connect", "recvmsg", "fcntl")
+             for error in (errno.ENOMEM, errno.ENOBUFS, errno.EINTR, errno.EAGAIN))
+        ):
+            with self.subTest(call=only, error=errno.errorcode[error]):
+                self.faults.arm(1, count=1 << 40, only=only, error=error)
+                for tcp in (False, True):
+                    raw(fwd, make_query(f"w{i}{tcp}.corp.test").to_wire(), tcp=tcp, timeout=0.1)
+                    raw(fwd, make_query("big.corp.test", "TXT").to_wire(), tcp=tcp, timeout=0.1)
+                self.faults.arm(0)
+                if only == "sendmmsg":
+                    self.assertEqual({"up"}, set(self.states(fwd)))
+                self.check_recovers(fwd, f"x{i}")
+
+    def test_clients_wait_while_nothing_can_be_accepted(self):
+        fwd = self.begin("workers: 1\n")
+        self.check_serves(fwd, "www.corp.test")
+        self.faults.arm(1, count=1 << 40, only="accept4")
+        query = make_query("www.corp.test").to_wire()
+        with lib.socket.create_connection((fwd.ip, fwd.port), timeout=lib.PATIENCE_S) as client:
+            client.sendall(len(query).to_bytes(2, "big") + query)
+            wait_for(lambda: self.faults.failed >= 2, what="accepting")
+            self.expect(ask(fwd, "www.corp.test"), ips=["10.20.1.1", "10.20.1.2"])
+            self.faults.arm(0)
+            self.assertEqual("NOERROR", rcode(lib.read_frame(client)))
+        self.assertGreaterEqual(self.metric(fwd, "tcp_accept_rests_total"), 2)
+        wait_for(lambda: "descriptors, ports or memory have run out: " in fwd.text(), what="a line about it")
+
+    def test_local_upstreams_outlive_a_reload_that_cannot_open_resolv_conf(self):
+        resolv = os.path.join(self.stage.folder, "resolv.conf")
+        with open(resolv, "w", encoding="ascii") as file:
+            file.write("nameserver 127.99.99.99\n")
+        sim = self.sim(zones=[CORP])
+        text = re.sub(r"local-upstreams:.*\n", "", zones_conf([endpoint_conf(sim)], ZONES))
+        fwd = self.forwarder(text, env={**self.faults.env, "R53FWD_RESOLV_CONF": resolv}, program=FAULTY)
+
+        def local():
+            # The look at resolv.conf that is made each second may be the one that fails: then the reload's is good.
+            return [a["address"] for e in fwd.status()["endpoints"] for a in e["addresses"] if a["address"].startswith("127.99.99.99")]
+
+        self.assertEqual(1, len(local()))
+        for n in range(2, 8):
+            fwd.write_conf(f"cache: {{max-ttl: {n + 60}s}}\n{text}")
+            self.faults.arm(2, only="open", error=errno.EMFILE)
+            loaded = fwd.command("reload", expect=None)
+            self.faults.arm(0)
+            self.assertEqual(1, len(local()), loaded)
+        self.assertNotIn("no local upstream", fwd.text())
+        self.assertNotIn("names nobody but us", fwd.text())
+
+    def test_what_was_kept_on_a_disk_outlives_its_failures(self):
+        sim = self.sim(zones=[CORP])
+        kept = os.path.join(self.stage.folder, "cache")
+        text = zones_conf([endpoint_conf(sim)], ZONES, None, f"cache: {{persist: {kept}}}\n")
+        first = self.forwarder(text, name="first")
+        ask(first, "www.corp.test")
+        self.assertEqual(0, first.stop())
+        ways = (("write", errno.ENOSPC), ("fsync", errno.EIO), ("renameat", errno.ENOSPC), ("openat", errno.EMFILE))
+        for i, (only, error) in enumerate(ways):
+            with self.subTest(call=only):
+                with open(kept, "rb") as file:
+                    before = file.read()
+                faults = Faults(os.path.join(self.stage.folder, f"kept{i}.faults"))
+                faults.arm(1, count=1 << 40, only=only, error=error)
+                fwd = self.forwarder(text, name=f"kept{i}", env=faults.env, program=FAULTY)
+                self.assertIn("1 answers were taken from ", fwd.text())
+                ask(fwd, "v6.corp.test", "AAAA")
+                self.assertEqual(0, fwd.stop(), fwd.text())
+                self.assertRegex(fwd.text(), f"(?:cannot|could not) be written to {kept}")
+                self.assertIn(os.strerror(error), fwd.text())
+                with open(kept, "rb") as file:
+                    self.assertEqual(before, file.read())
+                self.assertFalse(os.path.exists(kept + ".new"))
 
 
 class Descriptors(Case):

@@ -15,7 +15,7 @@
 
 enum { MOST_QUERIES = 1 << 20, REPLIES_KEPT = 4096, START_US = 1000000000 };
 
-enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_GUESSES, EVENT_FAILED };
+enum event_kind { EVENT_ANSWER, EVENT_ICMP, EVENT_UNSENT, EVENT_GUESSES, EVENT_FAILED };
 
 struct event {
 	struct event *next;
@@ -88,7 +88,8 @@ void world_set(struct world *w, const char *ip, enum world_fault fault)
 {
 	static const char *const names[WORLD_SERVER_FAULTS] = {
 		"well",	  "silent",	"broken",	"unreachable", "slandered",    "closed",
-		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach", "guessed at", "forestalled",
+		"truncating", "lower-casing", "without EDNS", "babbling",	   "out of reach", "beyond our means",
+		"choked", "guessed at", "forestalled",
 	};
 
 	note(w, "-- %s is %s", ip, names[fault]);
@@ -214,6 +215,8 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 	struct event e = {.attempt = a, .transport = ft, .at_us = w->now_us + u->rtt_us, .kind = EVENT_ANSWER};
 	char name[TEXT_NAME_MAX];
 
+	if (u->fault == WORLD_STARVED)
+		return -EMFILE;
 	t->dirty = true;
 	a->asked.id = random_u16(&w->random);
 	(*(check ? &u->checked : probe ? &u->probed : &u->asked))++;
@@ -231,7 +234,9 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 		e.at_us = w->now_us;
 	else if (begins(&a->asked, u->slow_name))
 		e.at_us += u->slow_us;
-	if (u->fault == WORLD_UNSENDABLE || (ft->stream && (u->tcp_closed || u->fault == WORLD_CLOSED)))
+	if (u->fault == WORLD_CHOKED && !ft->stream)
+		e = (struct event){.attempt = a, .transport = ft, .at_us = w->now_us, .kind = EVENT_UNSENT};
+	else if (u->fault == WORLD_UNSENDABLE || (ft->stream && (u->tcp_closed || u->fault == WORLD_CLOSED)))
 		e.kind = EVENT_FAILED;
 	else if (!ft->stream && (u->fault == WORLD_ICMP || u->fault == WORLD_CLOSED))
 		e.kind = EVENT_ICMP;
@@ -326,6 +331,10 @@ static void happen(struct world *w, struct event *e)
 
 	if (e->kind == EVENT_ICMP) {
 		events->hint(events->arg, a, TRANSPORT_ICMP, ECONNREFUSED);
+		return;
+	}
+	if (e->kind == EVENT_UNSENT) {
+		events->hint(events->arg, a, TRANSPORT_UNSENT, ENOBUFS);
 		return;
 	}
 	if (e->kind == EVENT_GUESSES) {

@@ -23,6 +23,8 @@ enum world_fault {
 	WORLD_NO_EDNS,     /* FORMERR without OPT to who sends one */
 	WORLD_GARBAGE,     /* answers that do not parse */
 	WORLD_UNSENDABLE,  /* the system knows no way: fails when it is flushed */
+	WORLD_STARVED,     /* this host lacks descriptors to ask it with: nothing is sent */
+	WORLD_CHOKED,      /* nor has it room for the datagrams: they are lost before they leave */
 	WORLD_GUESSED,     /* somebody guesses at the ports it is asked from */
 	WORLD_FORESTALLED, /* somebody who knows all of a question sends garbage before the answer comes */
 	WORLD_SERVER_FAULTS

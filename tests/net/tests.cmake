@@ -16,3 +16,6 @@ target_link_options(test_net_control PRIVATE -Wl,--wrap=loop_now_us,--wrap=loop_
 r53fwd_test(net slots)
 r53fwd_test(net bridge)
 r53fwd_test(net listen_pass)
+# Calls of libuv and of the system fail on demand.
+r53fwd_test(net faults SOURCES net/stub_upstream.c)
+r53fwd_faults(test_net_faults)

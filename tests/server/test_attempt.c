@@ -161,6 +161,87 @@ static void nobody_in_reach_is_told_at_once(void **state)
 	       "[ 1000]   probe 10.0.3.1: corp.example\n");
 }
 
+/* ---- this host's own want */
+
+static void address_that_cannot_be_asked_for_want_of_descriptors_is_not_blamed(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set(w, "10.0.1.1", WORLD_STARVED);
+	world_trace(w);
+	for (int i = 0; i < 5; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "want%d.corp.example", i);
+		unsigned n = world_ask(w, name, "A");
+		world_run_ms(w, 2000);
+		assert_int_equal(world_reply(w, n)->rcode, DNS_NOERROR);
+	}
+	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), 0);
+	assert_int_equal(upstream_counted(world_upstream_state(w, "10.0.1.1"), UPSTREAM_UNREACHABLE), 0);
+}
+
+static void question_that_nobody_can_be_asked_is_shed_and_not_remembered(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_STARVED);
+	world_trace(w);
+	world_ask(w, "want.corp.example", "A");
+	world_ask(w, "want.corp.example", "A");
+	world_run_ms(w, 10);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), 2);
+	world_set_all(w, WORLD_WELL);
+	world_trace(w);
+	world_ask(w, "want.corp.example", "A");
+	world_run_ms(w, 10);
+	expect("[ 1010] query 3 want.corp.example A\n"
+	       "[ 1010]   attempt 10.0.1.1: want.corp.example\n"
+	       "[ 1014] reply 3 NOERROR\n");
+	assert_string_equal(world_reply(w, 1)->ede_text, "no descriptor, port or memory is left to ask with");
+	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
+}
+
+/* For a minute no datagram leaves this host: probes, hedges and questions are lost. */
+static void addresses_are_not_blamed_for_datagrams_that_never_left(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_CHOKED);
+	for (int i = 0; i < 12; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "choked%d.corp.example", i);
+		unsigned n = world_ask(w, name, "A");
+		world_run_ms(w, 5000);
+		assert_int_equal(world_reply(w, n)->rcode, DNS_SERVFAIL);
+		assert_string_equal(world_reply(w, n)->ede_text, "no descriptor, port or memory is left to ask with");
+	}
+	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
+	assert_int_equal(state_of("10.0.2.1"), HEALTH_UP);
+	assert_int_equal(state_of("10.0.3.1"), HEALTH_UP);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), 12);
+	world_set_all(w, WORLD_WELL);
+	world_trace(w);
+	world_ask(w, "choked0.corp.example", "A");
+	world_run_ms(w, 10);
+	assert_non_null(strstr(world_trace(w), "reply 13 NOERROR"));
+}
+
+static void what_is_known_is_given_stale_while_nobody_can_be_asked(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	unsigned first = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 400000);
+	world_set_all(w, WORLD_STARVED);
+	unsigned second = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 10);
+	assert_int_equal(world_reply(w, first)->ede, -1);
+	assert_int_equal(world_reply(w, second)->rcode, DNS_NOERROR);
+	assert_int_equal(world_reply(w, second)->ede, DNS_EDE_STALE_ANSWER);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), 0);
+}
+
 /* ---- rcodes */
 
 static void endpoint_that_answers_errors_only_is_probed_and_closed(void **state)
@@ -645,6 +726,10 @@ int main(void)
 		STORY(closed_ports_everywhere_are_no_reason_to_ask_twice_at_once),
 		STORY(address_out_of_reach_costs_no_time),
 		STORY(nobody_in_reach_is_told_at_once),
+		STORY(address_that_cannot_be_asked_for_want_of_descriptors_is_not_blamed),
+		STORY(question_that_nobody_can_be_asked_is_shed_and_not_remembered),
+		STORY(addresses_are_not_blamed_for_datagrams_that_never_left),
+		STORY(what_is_known_is_given_stale_while_nobody_can_be_asked),
 		STORY(endpoint_that_answers_errors_only_is_probed_and_closed),
 		STORY(rcode_is_passed_on_if_all_agree),
 		STORY(silent_address_is_given_time_when_the_others_answer_errors),

@@ -112,5 +112,6 @@ int main(void)
 		cmocka_unit_test(a_snapshot_that_cannot_be_made_leaves_the_old_one_as_it_was),
 		cmocka_unit_test(other_local_upstreams_are_taken_whole_or_not_at_all),
 	};
+	faults_mean("memory");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

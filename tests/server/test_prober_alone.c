@@ -37,7 +37,8 @@ static struct {
 } out[MOST_OUT];
 
 static struct {
-	bool refuse_to_open, refuse_to_send, silent;
+	bool refuse_to_open, silent;
+	int refusal;           /* -errno of every send; 0: it is sent */
 	uint16_t broken_rcode; /* about broken.example */
 	unsigned opened, refused, sent, closed, turns, closings, openings, downs;
 	uint32_t source_ports;
@@ -60,9 +61,9 @@ static int stub_send(struct transport *t, struct transport_attempt *a)
 	size_t i = 0;
 
 	(void)t;
-	if (seen.refuse_to_send) {
+	if (seen.refusal != 0) {
 		seen.refused++;
-		return -ENETUNREACH;
+		return seen.refusal;
 	}
 	while (i < MOST_OUT && out[i].attempt != NULL)
 		i++;
@@ -217,6 +218,7 @@ static int clean(void **state)
 	(void)state;
 	memset(&seen, 0, sizeof(seen));
 	memset(out, 0, sizeof(out));
+	env.shortages = 0;
 	return 0;
 }
 
@@ -320,7 +322,7 @@ static void idle_probe_above_max_qps_is_put_off_too(void **state)
 static void probe_that_the_system_refuses_counts_as_silence(void **state)
 {
 	(void)state;
-	seen.refuse_to_send = true;
+	seen.refusal = -ENETUNREACH;
 	begin("inbound-endpoints: {seoul: {addresses: [10.10.1.10]}}\n" CACHE ONE);
 	run_ms(10000);
 	assert_in_range(seen.refused, 1, 30);
@@ -328,18 +330,59 @@ static void probe_that_the_system_refuses_counts_as_silence(void **state)
 	assert_int_not_equal(health_state(&at(0)->health), HEALTH_UP);
 }
 
-static void transport_that_cannot_be_opened_counts_as_silence(void **state)
+/* Nothing can be sent, for want of something of this host's own: nothing is known, so nothing is judged. Then it passes. */
+static void expect_no_judgement(void)
+{
+	begin(SEOUL ONE);
+	run_ms(10000);
+	assert_in_range(seen.refused, 3, 90);
+	assert_false(prober_is_done(prober));
+	assert_int_equal(seen.closings, 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(health_state(&at(i)->health), HEALTH_UP);
+	seen.refuse_to_open = false;
+	seen.refusal = 0;
+	run_ms(10000);
+	assert_true(prober_is_done(prober));
+	assert_true(seen.sent >= 3);
+}
+
+static void transport_that_cannot_be_opened_says_nothing_of_the_address(void **state)
 {
 	(void)state;
 	seen.refuse_to_open = true;
-	begin("inbound-endpoints: {seoul: {addresses: [10.10.1.10]}}\n" CACHE ONE);
+	expect_no_judgement();
+}
+
+static void shortage_on_this_host_says_nothing_of_any_address(void **state)
+{
+	static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, ENOSPC, EADDRINUSE, EBUSY};
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		if (i > 0) {
+			end(state);
+			clean(state);
+		}
+		seen.refusal = -errors[i];
+		expect_no_judgement();
+		assert_int_equal(env.shortages, seen.refused);
+	}
+}
+
+/* It was answered before, and is asked for the second time, about the zone that is well. */
+static void shortage_in_the_midst_of_a_doubt_judges_nothing(void **state)
+{
+	(void)state;
+	begin(SEOUL TWO);
+	run_ms(3000);
+	seen.refusal = -EMFILE;
+	run_ms(30000);
+	assert_int_equal(seen.downs, 0);
+	assert_int_equal(seen.closings, 0);
+	seen.refusal = 0;
 	run_ms(10000);
-	assert_in_range(seen.refused, 1, 30);
-	assert_true(prober_is_done(prober));
-	seen.refuse_to_open = false;
-	run_ms(10000);
-	assert_true(seen.sent > 0);
-	assert_int_equal(health_state(&at(0)->health), HEALTH_UP);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(health_state(&at(i)->health), HEALTH_UP);
 }
 
 static void connection_that_fails_is_silence(void **state)
@@ -511,7 +554,9 @@ int main(void)
 		TEST(probe_above_max_qps_is_put_off_by_one_interval),
 		TEST(idle_probe_above_max_qps_is_put_off_too),
 		TEST(probe_that_the_system_refuses_counts_as_silence),
-		TEST(transport_that_cannot_be_opened_counts_as_silence),
+		TEST(transport_that_cannot_be_opened_says_nothing_of_the_address),
+		TEST(shortage_on_this_host_says_nothing_of_any_address),
+		TEST(shortage_in_the_midst_of_a_doubt_judges_nothing),
 		TEST(connection_that_fails_is_silence),
 		TEST(prober_is_done_when_each_address_was_probed_with_or_without_an_answer),
 		TEST(prober_may_go_with_probes_under_way),

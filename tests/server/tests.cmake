@@ -36,3 +36,5 @@ r53fwd_test(server querylog SOURCES ${WORLD})
 # Every allocation fails once.
 r53fwd_test(server out_of_memory)
 r53fwd_faults(test_server_out_of_memory)
+r53fwd_test(server persist_faults)
+r53fwd_faults(test_server_persist_faults)
