@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "obs/metrics.h"
 #include "server/server.h"
+#include "sys/passed.h"
 
 enum { HELP_COLUMN = 34, HELP_OPTION_COLUMN = 25 };
 
@@ -245,6 +246,7 @@ int main(int argc, char **argv)
 	uint32_t given = 0;
 	int index = 0;
 
+	passed_fill_standard();
 	base_return_large_blocks();
 	for (int option; (option = getopt_long(argc, argv, "", options, &index)) != -1;) {
 		int status = take_option(&c, option);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "http/door.h"
 #include "net/loop.h"
+#include "sys/passed.h"
 #include "sys/privilege.h"
 
 static const char default_control[] = "/run/r53fwd/control.sock";
@@ -230,6 +231,7 @@ int main(int argc, char **argv)
 	struct settings s = {.control = default_control, .listen = default_listen, .user = "nobody", .level = LOG_INFO};
 	struct addr at;
 
+	passed_fill_standard();
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		int status = take_option(&s, option);
 		if (status >= 0)

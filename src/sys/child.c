@@ -371,7 +371,7 @@ __attribute__((noreturn)) static void become_keeper(const struct child_job *job,
 struct child *child_new(const struct child_job *job)
 {
 	struct child *c = calloc(1, sizeof(*c));
-	int pair[2];
+	int pair[2]; /* behind the standard streams: see passed_fill_standard */
 
 	ASSERT(job->count <= CHILD_FIELDS && job->fixed[CHILD_FIXED] == NULL);
 	if (c == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -379,8 +379,10 @@ struct child *child_new(const struct child_job *job)
 		return NULL;
 	}
 	c->pid = fork();
-	if (c->pid == 0)
+	if (c->pid == 0) {
+		close(pair[0]);
 		become_keeper(job, pair[1]);
+	}
 	close(pair[1]);
 	c->socket = pair[0];
 	c->count = job->count;
@@ -422,10 +424,14 @@ int child_hear(struct child *c, char *out, size_t size)
 	return -ECHILD;
 }
 
+/* It ends when it reads the end of the pair. What holds it up must not hold us up: it is left behind then. */
 void child_free(struct child *c)
 {
+	const struct timespec moment = {.tv_nsec = 5000000};
+	uint64_t until_ms = now_ms() + 2 * CHILD_GRACE_MS;
+
 	close(c->socket);
-	while (c->pid != 0 && waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	while (c->pid != 0 && waitpid(c->pid, NULL, WNOHANG) == 0 && now_ms() < until_ms)
+		nanosleep(&moment, NULL);
 	free(c);
 }

@@ -153,13 +153,13 @@ class Served(Case):
 class Kept(Case):
     """The daemon starts it, as `http` of zones.conf says."""
 
-    def set_stage(self, rest=""):
+    def set_stage(self, rest="", **options):
         sim, world = self.sim(), self.world()
         self.at = lib.Address(LOOPBACK.ip(), 0, None)
         self.at = self.at._replace(port=LOOPBACK.port(self.at.ip))
         os.chmod(self.stage.folder, 0o755)
         self.conf = zones_conf([endpoint_conf(sim)], self.ZONES, world)
-        return self.forwarder(self.conf + (rest or f"http: {self.at.ip}:{self.at.port}\nhttp-host: dns.test\n"))
+        return self.forwarder(self.conf + (rest or f"http: {self.at.ip}:{self.at.port}\nhttp-host: dns.test\n"), **options)
 
     def health(self, at=None):
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -185,6 +185,14 @@ class Kept(Case):
         self.assertEqual(fwd.stop(), 0)
         self.assertFalse(is_open(self.at))
         self.assertFalse(os.path.exists(f"/proc/{pids[0]}"))
+
+    def test_it_is_ended_with_a_daemon_that_was_started_without_standard_streams(self):
+        fwd = self.set_stage(before=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+        wait_for(lambda: self.health() == 200, what="its start")
+        for n in range(3):
+            self.assertEqual(os.readlink(f"/proc/{fwd.pid}/fd/{n}"), "/dev/null")
+        self.assertEqual(fwd.stop(), 0)
+        self.assertFalse(is_open(self.at))
 
     def test_it_is_ended_when_the_daemon_is_killed(self):
         fwd = self.set_stage()

@@ -48,6 +48,28 @@ static int take(const char *fds, int open)
 	return WEXITSTATUS(status);
 }
 
+/* The number of the next descriptor, and that the three lead somewhere. */
+static void missing_standard_streams_lead_nowhere(void **state)
+{
+	int status;
+
+	(void)state;
+	pid_t child = fork();
+	if (child == 0) {
+		int kept = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 10);
+		for (int fd = 0; fd < 10; fd++)
+			close(fd);
+		if (dup2(kept, STDOUT_FILENO) != STDOUT_FILENO)
+			_exit(255);
+		passed_fill_standard();
+		bool filled = fcntl(STDIN_FILENO, F_GETFD) == 0 && fcntl(STDERR_FILENO, F_GETFD) == 0;
+		_exit(filled && write(STDERR_FILENO, "x", 1) == 1 ? open("/", O_RDONLY | O_CLOEXEC) : 255);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), STDERR_FILENO + 1);
+}
+
 static void sockets_are_counted_and_nobody_inherits_them(void **state)
 {
 	(void)state;
@@ -84,6 +106,7 @@ static void sockets_of_another_process_are_not_ours(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(missing_standard_streams_lead_nowhere),
 		cmocka_unit_test(sockets_are_counted_and_nobody_inherits_them),
 		cmocka_unit_test(what_is_not_open_is_not_there),
 		cmocka_unit_test(nonsense_is_none),
