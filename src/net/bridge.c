@@ -37,6 +37,12 @@ int bridge_pair(int ends[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0 ? 0 : -errno;
 }
 
+/* The kernel may have room in a moment. Whoever took that for the other's end would have two instances serve. */
+static bool passes(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOMEM || error == ENOBUFS;
+}
+
 /* ---- out ---- */
 
 static void attach(struct msghdr *message, union rights *rights, int fd)
@@ -65,11 +71,13 @@ bool bridge_send(int end, enum bridge_word word, int fd, const uint8_t *bytes, s
 	for (;;) {
 		if (sendmsg(end, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 			return true;
-		if (errno != EAGAIN && errno != EINTR)
+		if (!passes(errno))
 			return false;
+		/* One that waits for the kernel's memory calls itself writable: it is asked again in a millisecond. */
+		bool full = errno == EAGAIN;
 		uint64_t now_us = loop_clock_us();
-		struct pollfd wait = {.fd = end, .events = POLLOUT};
-		if (now_us >= until_us || poll(&wait, 1, (int)((until_us - now_us) / US_PER_MS) + 1) == 0)
+		struct pollfd wait = {.fd = end, .events = full ? POLLOUT : 0};
+		if (now_us >= until_us || (poll(&wait, 1, full ? (int)((until_us - now_us) / US_PER_MS) + 1 : 1) == 0 && full))
 			return false;
 	}
 }
@@ -118,7 +126,7 @@ static bool read_one(struct bridge *b)
 		return true;
 	if (got > 0)
 		hand_up(b, (size_t)got, take_fd(&message));
-	else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+	else if (got == 0 || !passes(errno))
 		end_it(b);
 	return got > 0;
 }

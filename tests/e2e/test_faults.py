@@ -321,6 +321,66 @@ class Serving(Case):
                 self.assertFalse(os.path.exists(kept + ".new"))
 
 
+class Takeover(Case):
+    """Each call of the instance that takes over, or of the one that hands over, fails once: afterwards exactly one of the two serves."""
+
+    def setUp(self):
+        super().setUp()
+        sim = self.sim(zones=[CORP])
+        self.number = 0
+        self.ip = LOOPBACK.ip()
+        self.at = lib.Address(self.ip, LOOPBACK.port(self.ip), None)
+        control = os.path.join(self.stage.folder, "one.control")
+        self.conf = zones_conf([endpoint_conf(sim, extra="policy: ordered")], ZONES, None, f"workers: 2\ncontrol: {control}\n")
+
+    def instance(self, options=(), fault=0):
+        self.number += 1
+        faults = Faults(os.path.join(self.stage.folder, f"takeover{self.number}.faults"))
+        faults.arm(fault)
+        name = f"takeover{self.number}"
+        fwd = self.forwarder(self.conf, name=name, options=options, env=faults.env, program=FAULTY, at=self.at, ready=False)
+        fwd.faults = faults
+        return fwd
+
+    def settle(self, old, new, what):
+        """The one that serves in the end; the other has ended by itself."""
+        wait_for(lambda: old.child.poll() is not None or new.child.poll() is not None, what=f"the end of one of two with {what}")
+        gone, left = (old, new) if old.child.poll() is not None else (new, old)
+        self.assertEqual(0 if gone is old else 1, gone.child.returncode, f"{what}: {gone.text()}")
+        self.assertNotIn("assertion", gone.text())
+        self.assertNotIn("Sanitizer", gone.text())
+        left.faults.arm(0)
+        for tcp in (False, True):
+            query = make_query("www.corp.test").to_wire()
+            wait_for(lambda: left.check_alive() or rcode(raw(left, query, tcp=tcp)) == "NOERROR", what=f"an answer after {what}")
+        return left
+
+    def sweep(self, of_new):
+        serving = self.instance()
+        wait_for(serving.is_ready, what="the first instance")
+        before = serving.faults.calls
+        new = self.instance(options=["--takeover"])
+        wait_for(lambda: serving.child.poll() is not None, what="the first takeover")
+        most = (new if of_new else serving).faults.calls - (0 if of_new else before)
+        self.assertGreater(most, 30)
+        serving, taken, kept = new, 0, 0
+        for n in range(1, most + 1, 5 if SLOW else 1):
+            serving.faults.arm(0 if of_new else n)
+            new = self.instance(options=["--takeover"], fault=n if of_new else 0)
+            left = self.settle(serving, new, f"fault {n}")
+            taken += left is new
+            kept += left is serving
+            serving = left
+        self.assertGreater(taken, 0)
+        self.assertGreater(kept, 0)
+
+    def test_one_serves_whatever_fails_in_the_one_that_takes_over(self):
+        self.sweep(of_new=True)
+
+    def test_one_serves_whatever_fails_in_the_one_that_hands_over(self):
+        self.sweep(of_new=False)
+
+
 class Descriptors(Case):
     """RLIMIT_NOFILE tiny: there is room for the listeners and hardly more."""
 

@@ -487,6 +487,50 @@ static void bridge_is_opened_or_refused_whole(void **state)
 	loop_free(l);
 }
 
+struct words {
+	struct loop *loop;
+	size_t heard, ended;
+};
+
+static void on_word(void *arg, enum bridge_word word, int fd, const uint8_t *bytes, size_t len)
+{
+	struct words *w = arg;
+
+	(void)fd;
+	(void)bytes;
+	(void)len;
+	w->ended += word == BRIDGE_ENDED;
+	w->heard += word == BRIDGE_YOURS;
+	loop_stop(w->loop);
+}
+
+/* Who takes a shortage for the other's end serves beside it. */
+static void bridge_does_not_end_with_what_passes(void **state)
+{
+	static const struct { const char *call; int error; } ways[] = {
+		{"recvmsg", ENOMEM},  {"recvmsg", ENOBUFS}, {"recvmsg", EINTR}, {"sendmsg", ENOMEM},
+		{"sendmsg", ENOBUFS}, {"sendmsg", EINTR},   {"sendmsg", EAGAIN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		struct words w = {.loop = loop_new()};
+		int ends[2];
+		assert_int_equal(bridge_pair(ends), 0);
+		struct bridge *b = bridge_new(w.loop, ends[0], on_word, &w);
+		assert_non_null(b);
+		break_calls(ways[i].call, ways[i].error, 3);
+		assert_true(bridge_send(ends[1], BRIDGE_YOURS, -1, NULL, 0));
+		loop_run(w.loop);
+		assert_int_equal(faults->failed, 3);
+		assert_int_equal(w.heard, 1);
+		assert_int_equal(w.ended, 0);
+		disarm(NULL);
+		close(ends[1]);
+		loop_free(w.loop);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, disarm)
 
 int main(void)
@@ -504,6 +548,7 @@ int main(void)
 		TEST(interrupted_connection_goes_on),
 		TEST(control_socket_is_opened_or_refused_whole),
 		TEST(bridge_is_opened_or_refused_whole),
+		TEST(bridge_does_not_end_with_what_passes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
