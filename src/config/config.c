@@ -171,11 +171,13 @@ static void read_cache(struct reading *r, const struct yaml *key, void *into)
 
 	if (!reader_section(r, key, &cache_shape, c))
 		return;
+	/* The default of `min-ttl` is less than whatever `max-ttl` may be: it is there. */
 	if (c->cache.min_ttl_us > c->cache.max_ttl_us)
-		reader_error(r, key, "`min-ttl` is greater than `max-ttl`");
+		reader_error(r, yaml_tree_find(key->value, "min-ttl")->value, "`min-ttl` is greater than `max-ttl`");
 	/* Or `off` would be a file. */
 	if (c->cache.persist && !strchr(c->cache.persist, '/'))
-		reader_error(r, key, "`persist` must be a path, such as /var/lib/r53fwd/cache; leave it out to keep nothing");
+		reader_error(r, yaml_tree_find(key->value, "persist")->value,
+			     "`persist` must be a path, such as /var/lib/r53fwd/cache; leave it out to keep nothing");
 }
 
 static void read_tcp(struct reading *r, const struct yaml *key, void *into)

@@ -156,7 +156,8 @@ static void allow_from_takes_networks(void **state)
 static void ttls_must_leave_room_between_them(void **state)
 {
 	(void)state;
-	expect_problems("zones: []\ncache: {min-ttl: 10m, max-ttl: 5m}\n", "z:2:1: `min-ttl` is greater than `max-ttl`\n");
+	expect_problems("zones: []\ncache: {min-ttl: 10m, max-ttl: 5m}\n", "z:2:18: `min-ttl` is greater than `max-ttl`\n");
+	expect_problems("zones: []\ncache:\n  max-ttl: 5m\n  min-ttl: 10m\n", "z:4:12: `min-ttl` is greater than `max-ttl`\n");
 	expect_effective("zones: []\ncache: {min-ttl: 5m, max-ttl: 5m}\n", "  min-ttl: 5m\n  max-ttl: 5m\n");
 }
 
@@ -164,7 +165,7 @@ static void the_cache_is_kept_in_a_file_whose_path_has_a_slash(void **state)
 {
 	(void)state;
 	expect_problems("zones: []\ncache: {persist: off}\n",
-			"z:2:1: `persist` must be a path, such as /var/lib/r53fwd/cache; leave it out to keep nothing\n");
+			"z:2:18: `persist` must be a path, such as /var/lib/r53fwd/cache; leave it out to keep nothing\n");
 	expect_effective("zones: []\ncache: {persist: ./cache, persist-interval: 90s}\n",
 			 "  persist: ./cache\n  persist-interval: 90s\n");
 }
