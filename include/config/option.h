@@ -69,6 +69,9 @@ const char *option_expects(const struct config_option *o, char out[OPTION_TEXT_M
 /* The words that the value may be instead of a number, one by one (on, off, auto, udp …); NULL at the end. */
 const char *option_word(const struct config_option *o, size_t i);
 
+/* Whether option_expects names that word: of several for one value it names the first. */
+bool option_tells(const struct config_option *o, size_t i);
+
 /* The units that a number may or must have, one by one; "" is none at all; NULL at the end, and at once for what is no number. */
 const char *option_unit(const struct config_option *o, size_t i);
 

@@ -34,7 +34,11 @@ static int read_word(struct reading *r, const struct yaml *key, const struct wor
 		for (const struct word *word = words; word->name; word++) {
 			if (strcasecmp(value->text, word->name) == 0)
 				return word->value;
-			suggest_offer(&nearest, word->name);
+			/* Of several words for one value the first is told, and is the hint. */
+			const struct word *first = words;
+			while (first->value != word->value)
+				first++;
+			suggest_offer(&nearest, first->name);
 		}
 		suggest_hint(&nearest, hint);
 	}

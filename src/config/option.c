@@ -369,6 +369,13 @@ static bool is_first_name(const struct word *words, const struct word *word)
 	return true;
 }
 
+bool option_tells(const struct config_option *o, size_t i)
+{
+	const struct word *words = measures[o->type].words;
+
+	return is_first_name(words, &words[i]);
+}
+
 const char *option_expects(const struct config_option *o, char out[OPTION_TEXT_MAX])
 {
 	const struct measure *m = &measures[o->type];

@@ -170,7 +170,8 @@ static void report_value(struct reading *r, const struct yaml *key, const struct
 		const char *word;
 		suggest_init(&nearest, value->text);
 		for (size_t i = 0; (word = option_word(o, i)); i++)
-			suggest_offer(&nearest, word);
+			if (option_tells(o, i))
+				suggest_offer(&nearest, word);
 		suggest_hint(&nearest, hint);
 	}
 	reader_error(r, value, "`%s` must be %s, not %s%s", key->text, option_expects(o, expects), reader_shown(value, shown), hint);

@@ -80,6 +80,18 @@ static void long_words_are_cut_in_messages(void **state)
 	expect_problems(text, expected);
 }
 
+/* `on` is nearer to `no` than to any word of the list, and `no` is not in it. */
+static void a_hint_is_one_of_the_words_that_the_sentence_names(void **state)
+{
+	(void)state;
+	expect_problems("zones: []\nlog: {queries: on}\n", "z:2:16: `queries` must be off, errors or all, not `on`\n");
+	expect_problems("zones: []\nlog: {queries: error}\n",
+			"z:2:16: `queries` must be off, errors or all, not `error` (did you mean `errors`?)\n");
+	expect_problems("inbound-endpoints: {e: {addresses: [192.0.2.1, 192.0.2.2]}}\n"
+			"zones: [{name: a, to: e, expect: private, guard: on}]\n",
+			"z:2:50: `guard` must be off, warn or enforce, not `on`\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -89,6 +101,7 @@ int main(void)
 		cmocka_unit_test(a_list_must_be_a_list),
 		cmocka_unit_test(what_was_refused_once_is_not_refused_again),
 		cmocka_unit_test(long_words_are_cut_in_messages),
+		cmocka_unit_test(a_hint_is_one_of_the_words_that_the_sentence_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
