@@ -86,6 +86,15 @@ static void add_zone(struct reading *r, const struct entry *entry, const struct 
 
 /* ---- name: ---- */
 
+/* A name's octets may be any, so these would be names too; but nobody ever asks for them. */
+static bool is_network(const char *text)
+{
+	struct cidr network;
+	int result = cidr_parse(&network, text);
+
+	return result == 0 || result == -EDOM;
+}
+
 static void read_name(struct reading *r, const struct entry *entry, const struct yaml *member)
 {
 	const char *text = reader_member(r, member, "a domain name");
@@ -97,6 +106,8 @@ static void read_name(struct reading *r, const struct entry *entry, const struct
 	reader_shown(member, shown);
 	if (strncmp(text, "*.", 2) == 0)
 		reader_error(r, member, "%s: a zone is a name and everything below it already, leave out the `*.`", shown);
+	else if (is_network(text))
+		reader_error(r, member, "%s is no domain name: the names of a network's addresses are `reverse: %s`", shown, text);
 	else if (text_read_name(&name, text) < 0)
 		reader_error(r, member, "%s is no domain name", shown);
 	else if (is_reserved(r, &name))

@@ -317,6 +317,17 @@ static void a_hundred_thousand_zones_load(void **state)
 	free(text);
 }
 
+static void an_address_is_no_name_but_may_be_reversed(void **state)
+{
+	(void)state;
+	expect_zones(
+		"  - {name: 10.20.0.0/16, to: seoul}\n"
+		"  - {name: [10.1.1.1, \"fd00::/8\"], to: seoul}\n",
+		"z:3:12: `10.20.0.0/16` is no domain name: the names of a network's addresses are `reverse: 10.20.0.0/16`\n"
+		"z:4:13: `10.1.1.1` is no domain name: the names of a network's addresses are `reverse: 10.1.1.1`\n"
+		"z:4:23: `fd00::/8` is no domain name: the names of a network's addresses are `reverse: fd00::/8`\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +351,7 @@ int main(void)
 		cmocka_unit_test(unknown_keys_get_the_nearest_one_as_hint),
 		cmocka_unit_test(the_number_of_zones_is_bounded),
 		cmocka_unit_test(a_hundred_thousand_zones_load),
+		cmocka_unit_test(an_address_is_no_name_but_may_be_reversed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
