@@ -203,6 +203,11 @@ NODISCARD struct config *config_load_listening(const char *path, const struct ad
 NODISCARD struct config *config_load_text(const char *text, size_t len, struct diagnostics *d);
 void config_free(struct config *c);
 
+/* Whether `text` may be `http-host`: a name without anything that a program could take for something else. Asked again by whoever has
+ * that program started. */
+enum { CONFIG_MAX_HOST = 253 };
+bool config_is_host(const char *text);
+
 /* `control:` of a file that may be wrong in all else, or its default: whoever asks a running daemon for its state must not have to mend
  * the file first. Heap. */
 NODISCARD char *config_read_control(const char *path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -218,6 +219,38 @@ static void check_control(struct reading *r, const struct yaml *root)
 	r->config->control_default = key == NULL;
 	if (key && key->value->kind == YAML_WORD && strlen(key->value->text) > MAX_CONTROL_PATH)
 		reader_error(r, key->value, "`control` is longer than the %d octets that a socket's path may have", MAX_CONTROL_PATH);
+	/* Or `off` would be a socket. */
+	if (key && key->value->kind == YAML_WORD && key->value->text[0] != '\0' && !strchr(key->value->text, '/'))
+		reader_error(r, key->value, "`control` must be a path, such as /run/r53fwd/control.sock; there is always a control socket");
+}
+
+bool config_is_host(const char *text)
+{
+	struct name name;
+	size_t len = 0;
+
+	/* Not what a program might take for an option. */
+	for (; text[len] != '\0'; len++)
+		if (!isalnum((unsigned char)text[len]) && (strchr("-_.", text[len]) == NULL || (len == 0 && text[len] == '-')))
+			return false;
+	return len <= CONFIG_MAX_HOST && text_read_name(&name, text) == 0 && name.labels > 0;
+}
+
+/* Both take TCP there: the second finds the first. */
+static void check_http_is_free(struct reading *r, const struct yaml *at, const struct addr *http)
+{
+	char text[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < r->config->listen_count; i++) {
+		const struct addr *own = &r->config->listen[i];
+		bool any = own->sa.sa_family == http->sa.sa_family && addr_port(own) == addr_port(http) &&
+			   (addr_is_any(own) || addr_is_any(http));
+		if (!any && !addr_equal(own, http))
+			continue;
+		reader_error(r, at, "`http` must not be where DNS is answered: %s is taken by `listen` (%s)", addr_format(http, text),
+			     addr_format(own, other));
+		return;
+	}
 }
 
 /* Whatever is read here is given to a program: it is what it should be, or an error with its place. */
@@ -226,14 +259,16 @@ static void check_http(struct reading *r, const struct yaml *root)
 	const struct yaml *http = yaml_tree_find(root, "http"), *host = yaml_tree_find(root, "http-host");
 	const struct config_top *top = &r->config->top;
 	char shown[READER_SHOWN_MAX];
-	struct name name;
 	struct addr a;
 
 	if (http && top->http && addr_parse(&a, top->http, HTTP_PORT) != 0)
 		reader_error(r, http->value, "`http` must be an address (IP, IP:PORT or [IP6]:PORT), not %s; leave it out for none",
 			     reader_shown(http->value, shown));
-	if (host && top->http_host && text_read_name(&name, top->http_host) != 0)
-		reader_error(r, host->value, "`http-host` must be a domain name, not %s", reader_shown(host->value, shown));
+	else if (http && top->http)
+		check_http_is_free(r, http->value, &a);
+	if (host && top->http_host && !config_is_host(top->http_host))
+		reader_error(r, host->value, "`http-host` must be a domain name (letters, digits, `-`, `_` and dots; no `-` first), not %s",
+			     reader_shown(host->value, shown));
 }
 
 static void read_root(struct reading *r, const struct yaml *root)

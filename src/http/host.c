@@ -49,7 +49,9 @@ static bool is_at_or_below(const char *name, const char *host)
 {
 	size_t wanted = strlen(name), len = strlen(host);
 
-	if (wanted == 0 || len < wanted || strcasecmp(host + len - wanted, name) != 0)
+	/* As names may be written; the host has lost its own. */
+	wanted -= wanted > 1 && name[wanted - 1] == '.';
+	if (wanted == 0 || len < wanted || strncasecmp(host + len - wanted, name, wanted) != 0)
 		return false;
 	return len == wanted || host[len - wanted - 1] == '.';
 }

@@ -183,7 +183,44 @@ static void http_is_an_address_and_its_host_a_name(void **state)
 			"z:2:7: `http` must be an address (IP, IP:PORT or [IP6]:PORT), not `localhost`; leave it out for none\n");
 	expect_problems("zones: []\nhttp: off\nhttp-host: 'a..b'\n",
 			"z:2:7: `http` must be an address (IP, IP:PORT or [IP6]:PORT), not `off`; leave it out for none\n"
-			"z:3:12: `http-host` must be a domain name, not `a..b`\n");
+			"z:3:12: `http-host` must be a domain name (letters, digits, `-`, `_` and dots; no `-` first), not `a..b`\n");
+}
+
+/* What check takes is what the daemon gives to r53fwd-http, and what that takes. */
+static void a_host_is_nothing_that_a_program_could_take_for_something_else(void **state)
+{
+	static const char *const good[] = {"a", "dns.example", "DNS_1.example.", "a-b", "1.a"};
+	static const char *const bad[] = {"", ".", "-foo.com", "x/y@z", "a b", "[::1]", "a\nb", "a..b", "\xec\x84\x9c", "a:80"};
+	char longest[CONFIG_MAX_HOST + 2] = "";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_true(config_is_host(good[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(config_is_host(bad[i]));
+	for (size_t i = 0; i < CONFIG_MAX_HOST; i++)
+		longest[i] = i % 2 == 0 ? 'a' : '.';
+	assert_true(config_is_host(longest));
+	longest[CONFIG_MAX_HOST] = '.';
+	assert_false(config_is_host(longest));
+	expect_problems("zones: []\nhttp-host: -foo.com\n",
+			"z:2:12: `http-host` must be a domain name (letters, digits, `-`, `_` and dots; no `-` first), not `-foo.com`\n");
+}
+
+static void http_is_not_where_dns_is_answered(void **state)
+{
+	static const char sentence[] = "`http` must not be where DNS is answered:";
+	char expected[200];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "z:3:7: %s 127.0.0.1:9553 is taken by `listen` (127.0.0.1:9553)\n", sentence);
+	expect_problems("zones: []\nlisten: [192.0.2.1, 127.0.0.1:9553]\nhttp: 127.0.0.1\n", expected);
+	snprintf(expected, sizeof(expected), "z:3:7: %s 127.0.0.1:53 is taken by `listen` (0.0.0.0:53)\n", sentence);
+	expect_problems("zones: []\nlisten: [0.0.0.0]\nhttp: 127.0.0.1:53\n", expected);
+	snprintf(expected, sizeof(expected), "z:2:7: %s [::]:53 is taken by `listen` ([::1]:53)\n", sentence);
+	expect_problems("zones: []\nhttp: '[::]:53'\n", expected);
+	config_free(load_good("zones: []\nlisten: [0.0.0.0, 127.0.0.1:9554]\nhttp: 127.0.0.1:9553\n"));
+	config_free(load_good("zones: []\nlisten: [192.0.2.1, '[::]:53']\nhttp: 127.0.0.1:53\n"));
 }
 
 static void control_fits_a_socket_address(void **state)
@@ -202,6 +239,9 @@ static void control_fits_a_socket_address(void **state)
 	config_free(c);
 	snprintf(text, sizeof(text), "zones: []\ncontrol: /%0107d\n", 0);
 	expect_problems(text, "z:2:10: `control` is longer than the 107 octets that a socket's path may have\n");
+	expect_problems("zones: []\ncontrol: off\n",
+			"z:2:10: `control` must be a path, such as /run/r53fwd/control.sock; there is always a control socket\n");
+	config_free(load_good("zones: []\ncontrol: ./r53fwd.sock\n"));
 }
 
 static void the_digest_tells_whether_a_file_has_changed(void **state)
@@ -394,6 +434,8 @@ int main(void)
 		cmocka_unit_test(ttls_must_leave_room_between_them),
 		cmocka_unit_test(the_cache_is_kept_in_a_file_whose_path_has_a_slash),
 		cmocka_unit_test(http_is_an_address_and_its_host_a_name),
+		cmocka_unit_test(a_host_is_nothing_that_a_program_could_take_for_something_else),
+		cmocka_unit_test(http_is_not_where_dns_is_answered),
 		cmocka_unit_test(control_fits_a_socket_address),
 		cmocka_unit_test(control_is_found_in_a_file_that_is_wrong),
 		cmocka_unit_test(the_environment_fills_in_values),

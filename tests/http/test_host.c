@@ -8,7 +8,8 @@
 
 #include <cmocka.h>
 
-static const struct host_names names = {.names = {"metrics.example.internal", "dns"}, .count = 2, .own = "gate.office.example"};
+static const struct host_names names = {
+	.names = {"metrics.example.internal", "dns", "dot.example."}, .count = 3, .own = "gate.office.example"};
 
 static void ip_addresses_are_right(void **state)
 {
@@ -31,7 +32,8 @@ static void localhost_and_our_own_name_are_right(void **state)
 
 static void names_given_hold_for_what_is_below(void **state)
 {
-	static const char *const right[] = {"metrics.example.internal", "a.metrics.example.internal:9553", "dns", "r53.DNS"};
+	static const char *const right[] = {"metrics.example.internal", "a.metrics.example.internal:9553", "dns", "r53.DNS",
+					    "dot.example", "a.dot.example.:80"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(right); i++)
