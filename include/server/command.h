@@ -24,6 +24,8 @@ struct command_world {
 	void (*drained)(void *arg, const struct pool *pool);
 	/* Process `pid` wants to take over: what it needs goes to the reply's descriptors. NULL, or why not, in a sentence. */
 	const char *(*takeover)(void *arg, pid_t pid, struct control_reply *reply);
+	/* Is it r53fwd-http, which may look and no more? */
+	bool (*only_looks)(void *arg, pid_t pid);
 	void *arg;
 };
 

@@ -17,6 +17,9 @@ NODISCARD struct keeper *keeper_new(const struct config *c);
  * show, which is said once it has lasted. That the process has died is said once as well: then nothing is started any more. */
 void keeper_look(struct keeper *k, const struct config *c, bool served);
 
+/* Is this process r53fwd-http, as it was started from here? NULL is nobody. */
+bool keeper_is_program(struct keeper *k, pid_t pid);
+
 /* Ends the program. Waits for it, some seconds at most. NULL is nobody. */
 void keeper_free(struct keeper *k);
 

@@ -51,7 +51,10 @@ NODISCARD struct child *child_new(const struct child_job *job);
 NODISCARD int child_run(struct child *c, const char *const *values);
 
 /* 1: the keeper has something to say, a sentence to `out`; 0: nothing; -ECHILD: it is gone, and the program with it. */
-NODISCARD int child_hear(struct child *c, char *out, size_t size);
+NODISCARD int child_hear(struct child *c, char out[CHILD_MESSAGE_BYTES]);
+
+/* The process that the program was started as last, as far as child_hear has got; 0: none was. It is told before the program begins. */
+pid_t child_program(const struct child *c);
 
 /* Ends the program and the keeper, and waits for it: CHILD_GRACE_MS at most, and a little. */
 void child_free(struct child *c);

@@ -6,7 +6,9 @@
  *   start    no walls: programs may be started, users changed, anything opened
  *   loops    the same without io_uring: from before the first event loop is made
  *   serving  every thread: what a forwarder does. Sockets of IPv4 and IPv6, threads, files in the folders of the plan
- *   worker   the threads that read packets: no file can be opened, no thread begun either; what they need is open
+ *   pages    the same for r53fwd-http, with sockets of Unix streams (to ask the daemon) in the place of those of IP
+ *   worker   the threads that read packets: no file can be opened, no thread begun either; what they need is open.
+ *            r53fwd-http is one as well
  *
  * What is not in the list fails with ENOSYS, because a C library tries a new call first and falls back to the old one: an update of the
  * system must not take the forwarder down. What nobody but an intruder would call (exec, ptrace, mount, ...) ends the process on the spot:
@@ -17,6 +19,7 @@
 struct sandbox_plan {
 	const struct landlock_rule *rules;
 	size_t count;
+	bool pages; /* r53fwd-http's serving phase, not a forwarder's */
 };
 
 /* Each 0, or -errno: why that wall does not stand. */

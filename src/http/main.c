@@ -21,6 +21,7 @@
 #include "net/loop.h"
 #include "sys/passed.h"
 #include "sys/privilege.h"
+#include "sys/sandbox.h"
 
 static const char default_control[] = "/run/r53fwd/control.sock";
 static const char default_listen[] = "127.0.0.1:9553";
@@ -28,14 +29,24 @@ static const char default_listen[] = "127.0.0.1:9553";
 /* Visitors, and a few for ourselves. */
 enum { OK = 0, FAILED = 1, USAGE = 2, DEFAULT_PORT = 9553, DESCRIPTORS = DOOR_VISITORS + 64 };
 
-enum { OPTION_CONTROL = 1, OPTION_LISTEN, OPTION_HOST, OPTION_USER, OPTION_LOG_FORMAT, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_HELP };
+enum {
+	OPTION_CONTROL = 1,
+	OPTION_LISTEN,
+	OPTION_HOST,
+	OPTION_USER,
+	OPTION_LOG_FORMAT,
+	OPTION_LOG_LEVEL,
+	OPTION_SANDBOX,
+	OPTION_VERSION,
+	OPTION_HELP
+};
 
 static const struct option options[] = {
 	{"control", required_argument, NULL, OPTION_CONTROL}, {"listen", required_argument, NULL, OPTION_LISTEN},
 	{"host", required_argument, NULL, OPTION_HOST},	      {"user", required_argument, NULL, OPTION_USER},
 	{"version", no_argument, NULL, OPTION_VERSION},	      {"help", no_argument, NULL, OPTION_HELP},
 	{"log-format", required_argument, NULL, OPTION_LOG_FORMAT}, {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
-	{NULL, 0, NULL, 0},
+	{"sandbox", required_argument, NULL, OPTION_SANDBOX}, {NULL, 0, NULL, 0},
 };
 
 struct settings {
@@ -44,6 +55,7 @@ struct settings {
 	struct host_names hosts;
 	enum log_format format;
 	int level;
+	bool exposed; /* --sandbox off */
 };
 
 static void print_help(void)
@@ -64,6 +76,7 @@ static void print_help(void)
 	       "  --user NAME            whom to become when started by root; default nobody\n"
 	       "  --log-format FORMAT    of what is said on standard error: text (the default) or json\n"
 	       "  --log-level LEVEL      error, warn, info (the default) or debug\n"
+	       "  --sandbox off          keeps what serving does not take, for a debugger; default on\n"
 	       "  --version\n"
 	       "  --help\n"
 	       "\n"
@@ -106,6 +119,9 @@ static int take_option(struct settings *s, int option)
 	case OPTION_LOG_LEVEL:
 		s->level = log_level_named(optarg);
 		return s->level >= 0 ? -1 : complain("--log-level wants error, warn, info or debug, not", optarg);
+	case OPTION_SANDBOX:
+		s->exposed = strcmp(optarg, "off") == 0;
+		return s->exposed || strcmp(optarg, "on") == 0 ? -1 : complain("--sandbox wants on or off, not", optarg);
 	case OPTION_VERSION:
 		puts("r53fwd-http " R53FWD_VERSION);
 		return OK;
@@ -120,7 +136,8 @@ static int take_option(struct settings *s, int option)
 
 /* ---- giving up privileges ---- */
 
-/* The control socket's group may talk to the daemon; root's socket has root's group, which is no privilege without root's files. */
+/* The control socket's group may talk to the daemon. Root's socket has root's group: it opens files of root's, which enclose puts out of
+ * reach. */
 static gid_t group_of(const char *control, gid_t otherwise)
 {
 	struct stat status;
@@ -166,6 +183,21 @@ static bool drop(const struct settings *s)
 		return false;
 	}
 	return death_signal == 0 || getppid() == parent;
+}
+
+/* All is open. What is left are visitors, and questions to the daemon: no files, no programs, no sockets but Unix streams. */
+static void enclose(const struct settings *s)
+{
+	const struct sandbox_plan plan = {.pages = true};
+
+	if (s->exposed)
+		return;
+	struct sandbox_outcome o = sandbox_enter(&plan);
+	int error = sandbox_enter_worker();
+	if (o.files != 0 && o.files != -ENOSYS && o.files != -EOPNOTSUPP)
+		log_warn("files are not out of reach: landlock: %s", strerror(-o.files));
+	if (o.calls != 0 || error != 0)
+		log_warn("system calls are not filtered: seccomp: %s", strerror(o.calls != 0 ? -o.calls : -error));
 }
 
 /* ---- serving ---- */
@@ -219,6 +251,7 @@ static int open_and_serve(struct settings *s, const struct addr *at)
 		return FAILED;
 	}
 	log_info("http://%s/ shows the r53fwd at %s", addr_format(at, where), s->control);
+	enclose(s);
 	serve(d, signals);
 	door_close(d);
 	pages_free(pages);

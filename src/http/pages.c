@@ -220,6 +220,7 @@ struct pages *pages_new(pages_ask_fn *ask, void *arg, const char *host)
 	p->arg = arg;
 	p->host = host;
 	random_init(&p->random);
+	json_object_seed(0); /* from a file, which cannot be opened once we serve */
 	return p;
 }
 

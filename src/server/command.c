@@ -256,11 +256,14 @@ static json_t *takeover(const struct call *c)
 
 /* ---- the table ---- */
 
+enum reach { PEOPLE, PAGES };
+
 static const struct {
 	const char *name, *keys;
+	enum reach reach;
 	json_t *(*run)(const struct call *c);
 } rows[] = {
-#define CONTROL(unit, name, keys, help) {name, keys, unit},
+#define CONTROL(unit, name, reach, keys, help) {name, keys, reach, unit},
 #include "tables/control.def"
 #undef CONTROL
 };
@@ -298,6 +301,8 @@ static json_t *dispatch(const struct call *c)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(rows[i].name, name) != 0)
 			continue;
+		if (rows[i].reach == PEOPLE && c->world->only_looks(c->world->arg, (pid_t)c->pid))
+			return refuse("%s is nothing that r53fwd-http may ask for", name);
 		const char *unknown = unknown_key(c->object, rows[i].keys);
 		return unknown != NULL ? refuse("%s does not know `%s`", name, shown(unknown, given)) : rows[i].run(c);
 	}

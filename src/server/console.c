@@ -50,6 +50,7 @@ static void on_line(void *arg, const struct control_line *line, struct control_r
 		.reload = c->world.reload,
 		.drained = c->world.drained,
 		.takeover = c->world.takeover,
+		.only_looks = c->world.only_looks,
 		.arg = c->world.arg,
 	};
 

@@ -60,7 +60,7 @@ struct keeper *keeper_new(const struct config *c)
 	struct privilege_user user;
 	struct child_job job = {
 		.program = "r53fwd-http",
-		.fixed = {"--control", c->top.control},
+		.fixed = {"--control", c->top.control, c->top.sandbox ? NULL : "--sandbox", "off"},
 		.fields = {[LISTEN] = {"--listen", is_address, true},
 			   [HOST] = {"--host", is_host, false},
 			   [LOG_FORMAT] = {"--log-format", is_format, false},
@@ -112,7 +112,7 @@ static void hear(struct keeper *k)
 	char said[CHILD_MESSAGE_BYTES];
 	int heard = 0;
 
-	while (k->child != NULL && (heard = child_hear(k->child, said, sizeof(said))) > 0)
+	while (k->child != NULL && (heard = child_hear(k->child, said)) > 0)
 		log_warn("%s", said);
 	if (heard == 0 || k->gone)
 		return;
@@ -127,6 +127,14 @@ void keeper_look(struct keeper *k, const struct config *c, bool served)
 		log_warn("`http`: r53fwd-http is not started: there is no control socket that it could ask");
 	adopt(k, c, served);
 	hear(k);
+}
+
+bool keeper_is_program(struct keeper *k, pid_t pid)
+{
+	if (k == NULL || k->child == NULL)
+		return false;
+	hear(k);
+	return child_program(k->child) == pid;
 }
 
 void keeper_free(struct keeper *k)

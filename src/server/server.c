@@ -294,6 +294,11 @@ static const char *on_takeover(void *arg, pid_t pid, struct control_reply *reply
 	return succession_offer(&((struct server *)arg)->succession, pid, reply);
 }
 
+static bool only_looks(void *arg, pid_t pid)
+{
+	return keeper_is_program(((struct server *)arg)->keeper, pid);
+}
+
 /* ---- start and stop */
 
 /* Before the process is confined: limits are not raised from inside. */
@@ -380,6 +385,7 @@ static bool make_console(struct server *s)
 		.drained = on_drained,
 		.probed = is_probed,
 		.takeover = on_takeover,
+		.only_looks = only_looks,
 		.arg = s,
 		.workers = s->worker_count,
 		.zones_path = s->options->zones_path,

@@ -29,6 +29,9 @@
 /* The first octet of a message to the keeper: values follow, one for each field, with a zero behind each; nothing. */
 enum { RUN = 'r', STOP = 's' };
 
+/* That of a message from it: a sentence follows; or from the program before it is one: its process id. */
+enum { SAID = 's', STARTED = 'p' };
+
 enum { ARGUMENTS_MAX = 1 + CHILD_FIXED + 2 * CHILD_FIELDS };
 
 _Static_assert(1 + CHILD_FIELDS * CHILD_VALUE_BYTES <= CHILD_MESSAGE_BYTES, "what fits is heard whole");
@@ -37,6 +40,7 @@ struct child {
 	int socket;
 	size_t count; /* of the job's fields */
 	pid_t pid; /* of the keeper; 0: it is gone, and buried */
+	pid_t program; /* that was started last; 0: none was */
 };
 
 struct keeper {
@@ -66,14 +70,14 @@ static void say(const struct keeper *k, const char *format, ...) PRINTF_LIKE(2, 
 /* A sentence that finds no room is lost; a later one says as much. */
 static void say(const struct keeper *k, const char *format, ...)
 {
-	char text[CHILD_MESSAGE_BYTES];
+	char text[CHILD_MESSAGE_BYTES] = {SAID};
 	va_list arguments;
 
 	va_start(arguments, format);
-	int len = vsnprintf(text, sizeof(text), format, arguments);
+	int len = vsnprintf(text + 1, sizeof(text) - 1, format, arguments);
 	va_end(arguments);
 	if (len > 0)
-		(void)send(k->socket, text, MIN((size_t)len, sizeof(text) - 1), MSG_DONTWAIT | MSG_NOSIGNAL);
+		(void)send(k->socket, text, MIN(1 + (size_t)len, sizeof(text) - 1), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static bool is_program(const char *folder, size_t len, const char *name, char out[PATH_MAX])
@@ -117,6 +121,17 @@ static void become_expendable(void)
 		(void)!write(fd, score, sizeof(score) - 1);
 }
 
+/* Waits for room: the daemon must know before the program can do anything. */
+static void tell_who(int socket)
+{
+	char message[1 + sizeof(pid_t)] = {STARTED};
+	pid_t pid = getpid();
+
+	memcpy(message + 1, &pid, sizeof(pid));
+	if (send(socket, message, sizeof(message), MSG_NOSIGNAL) < 0)
+		_exit(127);
+}
+
 __attribute__((noreturn)) static void become_program(const struct keeper *k, pid_t keeper)
 {
 	char *arguments[ARGUMENTS_MAX + 1] = {NULL}; /* exec's own type: it changes none of them */
@@ -130,6 +145,7 @@ __attribute__((noreturn)) static void become_program(const struct keeper *k, pid
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGHUP, SIG_DFL);
 	become_expendable();
+	tell_who(k->socket);
 	/* The keeper may have died before the kernel was told to tell. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
 		execv(k->path, arguments);
@@ -410,18 +426,28 @@ int child_run(struct child *c, const char *const *values)
 	return send(c->socket, message, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-int child_hear(struct child *c, char *out, size_t size)
+int child_hear(struct child *c, char out[CHILD_MESSAGE_BYTES])
 {
-	ssize_t len = recv(c->socket, out, size - 1, MSG_DONTWAIT);
-	bool silent = len < 0 && (errno == EAGAIN || errno == EINTR);
+	char message[CHILD_MESSAGE_BYTES];
+	ssize_t len;
 
-	out[MAX(len, 0)] = '\0';
+	while ((len = recv(c->socket, message, sizeof(message), MSG_DONTWAIT)) == 1 + (ssize_t)sizeof(c->program) && *message == STARTED)
+		memcpy(&c->program, message + 1, sizeof(c->program));
+	bool silent = len < 0 && (errno == EAGAIN || errno == EINTR);
+	size_t said = len > 0 ? (size_t)len - 1 : 0;
+	memcpy(out, message + 1, said);
+	out[said] = '\0';
 	if (len > 0 || silent)
 		return len > 0;
 	/* Its end of the pair is closed a little before it can be buried. */
 	if (c->pid != 0 && waitpid(c->pid, NULL, WNOHANG) == c->pid)
 		c->pid = 0;
 	return -ECHILD;
+}
+
+pid_t child_program(const struct child *c)
+{
+	return c->program;
 }
 
 /* It ends when it reads the end of the pair. What holds it up must not hold us up: it is left behind then. */

@@ -117,7 +117,7 @@ static int allow_memory(scmp_filter_ctx f)
 	return error != 0 ? error : allow_if(f, SCMP_SYS(mprotect), bits_equal(2, PROT_EXEC, 0));
 }
 
-static int allow_sockets(scmp_filter_ctx f)
+static int allow_sockets_of_ip(scmp_filter_ctx f)
 {
 	static const scmp_datum_t families[] = {AF_INET, AF_INET6}, types[] = {SOCK_DGRAM, SOCK_STREAM};
 	int error = 0;
@@ -127,6 +127,13 @@ static int allow_sockets(scmp_filter_ctx f)
 		error = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), ARRAY_SIZE(both), both);
 	}
 	return error;
+}
+
+static int allow_sockets(scmp_filter_ctx f, bool pages)
+{
+	const struct scmp_arg_cmp streams[] = {equals(0, AF_UNIX), bits_equal(1, 0xf, SOCK_STREAM)};
+
+	return pages ? seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), ARRAY_SIZE(streams), streams) : allow_sockets_of_ip(f);
 }
 
 /* Threads and no processes; and clone3 not at all, whose flags lie in memory: then the C library takes clone. Signals go to ourselves
@@ -158,7 +165,7 @@ static int allow_looked_at(scmp_filter_ctx f)
 	return error;
 }
 
-static int fill(scmp_filter_ctx f)
+static int fill(scmp_filter_ctx f, bool pages)
 {
 	int error = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
 
@@ -172,7 +179,7 @@ static int fill(scmp_filter_ctx f)
 	if (error == 0)
 		error = allow_memory(f);
 	if (error == 0)
-		error = allow_sockets(f);
+		error = allow_sockets(f, pages);
 	return error != 0 ? error : allow_looked_at(f);
 }
 
@@ -189,10 +196,10 @@ int sandbox_forbid_rings(void)
 	return error;
 }
 
-static int enter_calls(void)
+static int enter_calls(bool pages)
 {
 	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-	int error = f == NULL ? -ENOMEM : fill(f);
+	int error = f == NULL ? -ENOMEM : fill(f, pages);
 
 	if (error == 0)
 		error = seccomp_load(f);
@@ -220,7 +227,7 @@ struct sandbox_outcome sandbox_enter(const struct sandbox_plan *p)
 {
 	struct sandbox_outcome o = {.files = enter_files(p)};
 
-	o.calls = enter_calls();
+	o.calls = enter_calls(p->pages);
 	return o;
 }
 

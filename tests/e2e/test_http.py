@@ -159,7 +159,8 @@ class Kept(Case):
         self.at = self.at._replace(port=LOOPBACK.port(self.at.ip))
         os.chmod(self.stage.folder, 0o755)
         self.conf = zones_conf([endpoint_conf(sim)], self.ZONES, world)
-        return self.forwarder(self.conf + (rest or f"http: {self.at.ip}:{self.at.port}\nhttp-host: dns.test\n"), **options)
+        rest = rest or "http: {at}\nhttp-host: dns.test\n"
+        return self.forwarder(self.conf + rest.replace("{at}", f"{self.at.ip}:{self.at.port}"), **options)
 
     def health(self, at=None):
         with contextlib.suppress(OSError, http.client.HTTPException):
@@ -185,6 +186,23 @@ class Kept(Case):
         self.assertEqual(fwd.stop(), 0)
         self.assertFalse(is_open(self.at))
         self.assertFalse(os.path.exists(f"/proc/{pids[0]}"))
+
+    def test_whoever_becomes_it_finds_walls(self):
+        fwd = self.set_stage()
+        wait_for(lambda: self.health() == 200, what="its start")
+        (pid,) = self.processes(fwd)
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in file)
+        self.assertEqual(("1", "2", "2"), (status["NoNewPrivs"], status["Seccomp"], status["Seccomp_filters"]))
+        self.assertEqual(self.health(), 200)
+        self.assertEqual(request(self.at, "/status.json")[0], 200)  # whatever it asks is asked from inside
+
+    def test_walls_are_left_out_where_the_daemon_has_none(self):
+        fwd = self.set_stage(rest="sandbox: off\n" + "http: {at}\nhttp-host: dns.test\n")
+        wait_for(lambda: self.health() == 200, what="its start")
+        (pid,) = self.processes(fwd)
+        with open(f"/proc/{pid}/cmdline", encoding="ascii") as file:
+            self.assertIn("--sandbox\0off", file.read())
 
     def test_it_is_ended_with_a_daemon_that_was_started_without_standard_streams(self):
         fwd = self.set_stage(before=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])

@@ -33,6 +33,7 @@ struct commanded {
 	const char *reload_says;
 	unsigned reloads;
 	bool own;             /* who gives the commands: the daemon's own user, else a stranger */
+	bool pages;           /* or r53fwd-http */
 	const char *refusal;  /* what takeover says; NULL: it is carried out */
 	pid_t successor;
 };
@@ -80,10 +81,17 @@ static inline struct status_world look(struct commanded *c)
 	};
 }
 
+static inline bool on_only_looks(void *arg, pid_t pid)
+{
+	(void)pid;
+	return ((struct commanded *)arg)->pages;
+}
+
 /* The reply to a line, read. The caller gives it back. */
 static inline json_t *tell_octets(struct commanded *c, const char *text, size_t len)
 {
-	const struct command_world w = {.status = look(c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover, .arg = c};
+	const struct command_world w = {.status = look(c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover,
+					.only_looks = on_only_looks, .arg = c};
 	const struct control_line line = {.text = text, .len = len, .uid = c->own ? geteuid() : 7, .pid = 8};
 	struct control_reply reply = {.text = NULL};
 

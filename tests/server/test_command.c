@@ -140,7 +140,8 @@ static void every_command_survives_that_any_one_allocation_of_its_answer_fails(v
 		unsigned tried = 0;
 		do {
 			const struct command_world w = {
-				.status = look(&c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover, .arg = &c};
+				.status = look(&c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover,
+				.only_looks = on_only_looks, .arg = &c};
 			const struct control_line line = {.text = lines[i], .len = strlen(lines[i]), .uid = geteuid(), .pid = 8};
 			struct control_reply reply = {.text = NULL};
 			failing_allocation = ++tried;
@@ -314,7 +315,7 @@ static void what_is_no_address_is_refused(void **state)
 static void every_row_answers(void **state)
 {
 	static const char *const names[] = {
-#define CONTROL(unit, name, keys, help) name,
+#define CONTROL(unit, name, reach, keys, help) name,
 #include "tables/control.def"
 #undef CONTROL
 	};
@@ -328,6 +329,28 @@ static void every_row_answers(void **state)
 		json_t *answer = tell(&c, line);
 		assert_non_null(json_object_get(answer, "error"));
 		json_decref(answer);
+	}
+}
+
+/* Whoever takes r53fwd-http over, which faces browsers, may look and no more. */
+static void status_page_may_look_and_no_more(void **state)
+{
+	static const char *const may[] = {"status", "alive", "metrics", "ready"};
+	static const char *const may_not[] = {"reload", "flush", "drain", "undrain", "takeover", "explain"};
+	char line[128], why[128];
+
+	(void)state;
+	c.own = c.pages = true;
+	for (size_t i = 0; i < ARRAY_SIZE(may); i++) {
+		snprintf(line, sizeof(line), "{\"command\": \"%s\"}", may[i]);
+		json_t *answer = tell(&c, line);
+		assert_null(json_object_get(answer, "error"));
+		json_decref(answer);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(may_not); i++) {
+		snprintf(line, sizeof(line), "{\"command\": \"%s\"}", may_not[i]);
+		snprintf(why, sizeof(why), "%s is nothing that r53fwd-http may ask for", may_not[i]);
+		expect_error(&c, line, why);
 	}
 }
 
@@ -424,6 +447,7 @@ int main(void)
 		TEST(drains_survive_a_reload),
 		TEST(what_is_no_address_is_refused),
 		TEST(every_row_answers),
+		TEST(status_page_may_look_and_no_more),
 		TEST(only_the_daemons_own_user_and_root_take_over),
 		TEST(takeover_is_refused_with_the_reason),
 		TEST(takeover_is_answered_with_who_we_are),

@@ -60,6 +60,13 @@ static bool is_probed(void *arg)
 	return true;
 }
 
+static bool only_looks(void *arg, pid_t pid)
+{
+	(void)arg;
+	(void)pid;
+	return false;
+}
+
 static const char *takeover(void *arg, pid_t pid, struct control_reply *reply)
 {
 	(void)arg;
@@ -91,7 +98,7 @@ static int set_up(void **state)
 	s->snapshot = snapshot_new(c, NULL, NULL);
 	s->loop = loop_new();
 	s->done = loop_wakeup_new(s->loop, on_done, s);
-	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, s, 2, "zones.conf"};
+	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, only_looks, s, 2, "zones.conf"};
 	s->console = console_new(s->loop, &world);
 	assert_non_null(s->console);
 	*state = s;
@@ -203,7 +210,7 @@ static int leave(struct stage *s)
 	console_leave(s->console, true);
 	assert_int_equal(console_fd(s->console), -1);
 	assert_int_equal(access(s->path, F_OK), 0);
-	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, s, 2, "zones.conf"};
+	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, only_looks, s, 2, "zones.conf"};
 	console_free(s->console);
 	assert_int_equal(access(s->path, F_OK), 0);
 	s->console = console_new(s->loop, &world);

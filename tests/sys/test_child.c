@@ -129,7 +129,7 @@ static void expect_sentence(const struct stage *s, const char *wanted)
 
 	int heard;
 
-	for (int waited = 0; (heard = child_hear(s->child, said, sizeof(said))) == 0; waited += PIECE_MS) {
+	for (int waited = 0; (heard = child_hear(s->child, said)) == 0; waited += PIECE_MS) {
 		assert_true(waited < PATIENCE_MS);
 		poll(NULL, 0, PIECE_MS);
 	}
@@ -149,6 +149,23 @@ static void program_gets_its_arguments(void **state)
 {
 	run(*state, "echo \"$0, $1\"; exec sleep 600");
 	expect(*state, "a program, and its argument");
+}
+
+static void who_the_program_is_is_known_before_it_begins(void **state)
+{
+	struct stage *s = *state;
+	char said[CHILD_MESSAGE_BYTES];
+
+	assert_int_equal(child_program(s->child), 0);
+	run(s, "echo $$; exec sleep 600");
+	pid_t first = expect_pid(s);
+	assert_int_equal(child_hear(s->child, said), 0);
+	assert_int_equal(child_program(s->child), first);
+	run(s, "echo $$; exec sleep 600");
+	pid_t second = expect_pid(s);
+	assert_int_equal(child_hear(s->child, said), 0);
+	assert_int_equal(child_program(s->child), second);
+	assert_int_not_equal(first, second);
 }
 
 static void program_that_ends_is_started_again_and_said_so(void **state)
@@ -181,7 +198,7 @@ static void another_program_takes_the_place_of_the_first(void **state)
 	expect(s, "second");
 	assert_int_equal(kill(first, 0), -1);
 	assert_int_equal(errno, ESRCH);
-	assert_int_equal(child_hear(s->child, said, sizeof(said)), 0);
+	assert_int_equal(child_hear(s->child, said), 0);
 }
 
 static void nothing_runs_after_it_was_told_so(void **state)
@@ -310,7 +327,7 @@ static void value_that_is_too_long_is_not_even_sent(void **state)
 	memset(large, 'x', sizeof(large) - 1);
 	assert_int_equal(child_run(s->child, (const char *const[]){large, NULL}), -E2BIG);
 	assert_int_equal(child_run(s->child, (const char *const[]){"exit 0", large}), -E2BIG);
-	assert_int_equal(child_hear(s->child, said, sizeof(said)), 0);
+	assert_int_equal(child_hear(s->child, said), 0);
 }
 
 static void what_never_changes_goes_before_the_values(void **state)
@@ -379,10 +396,10 @@ static void death_of_the_keeper_is_told_and_it_is_buried(void **state)
 	/* A zombie would still be there to be asked. */
 	for (int waited = 0; heard != -ECHILD || kill(keeper, 0) == 0; waited += PIECE_MS) {
 		assert_true(waited < PATIENCE_MS);
-		heard = child_hear(s->child, said, sizeof(said));
+		heard = child_hear(s->child, said);
 		poll(NULL, 0, PIECE_MS);
 	}
-	assert_int_equal(child_hear(s->child, said, sizeof(said)), -ECHILD);
+	assert_int_equal(child_hear(s->child, said), -ECHILD);
 	assert_int_equal(child_run(s->child, (const char *const[]){"exit 0", NULL}), -EPIPE);
 }
 
@@ -392,6 +409,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(program_gets_its_arguments),
+		TEST(who_the_program_is_is_known_before_it_begins),
 		TEST(program_that_ends_is_started_again_and_said_so),
 		TEST(program_that_is_killed_is_started_again),
 		TEST(another_program_takes_the_place_of_the_first),

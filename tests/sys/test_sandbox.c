@@ -173,6 +173,33 @@ static void sockets_are_of_ip_and_nothing_else(void **state)
 	assert_int_equal(walled_run(open_sockets_of_others), 0);
 }
 
+/* The number of what went wrong. */
+static int show_pages(void)
+{
+	const struct sandbox_plan plan = {.pages = true};
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	WALLED_NEED(fd >= 0 && sandbox_forbid_rings() == 0);
+	struct sandbox_outcome o = sandbox_enter(&plan);
+	WALLED_NEED(o.calls == 0 && sandbox_enter_worker() == 0);
+	if (socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0)
+		return 1;
+	if (socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_INET6, SOCK_DGRAM, 0) >= 0)
+		return 2;
+	if (open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0 || open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0)
+		return 3;
+	if (syscall(SYS_memfd_create, "x", 0) >= 0)
+		return 4;
+	return 0;
+}
+
+static void pages_ask_over_unix_streams_and_do_nothing_else(void **state)
+{
+	(void)state;
+	needs_walls_without_holes();
+	assert_int_equal(walled_run(show_pages), 0);
+}
+
 static int ask_something_new(void)
 {
 	enter();
@@ -276,6 +303,7 @@ int main(void)
 		cmocka_unit_test(no_process_is_started_traced_or_told_to_end),
 		cmocka_unit_test(no_memory_becomes_executable),
 		cmocka_unit_test(sockets_are_of_ip_and_nothing_else),
+		cmocka_unit_test(pages_ask_over_unix_streams_and_do_nothing_else),
 		cmocka_unit_test(what_is_in_no_list_is_said_not_to_exist),
 		cmocka_unit_test(rings_are_said_not_to_exist_in_every_phase),
 		cmocka_unit_test(a_worker_opens_sockets_and_no_files),
