@@ -313,5 +313,5 @@ int cmd_explain(const struct cli *c)
 	}
 	json_decref(e.running);
 	json_decref(e.file);
-	return fflush(stdout) == 0 ? status : CLI_FAILED;
+	return status;
 }

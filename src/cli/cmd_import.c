@@ -102,7 +102,7 @@ static int write_conf(struct import *i, const struct import_join_ids *ids)
 	else
 		fputs("r53fwd: nothing was imported\n", stderr);
 	free(text);
-	return written && fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+	return written ? CLI_OK : CLI_FAILED;
 }
 
 int cmd_import(const struct cli *c)

@@ -360,7 +360,7 @@ static int show(const struct cli *c)
 	draw(c, s);
 	int status = judge(s);
 	json_decref(s);
-	return fflush(stdout) == 0 ? status : CLI_FAILED;
+	return status;
 }
 
 /* Who watches on a terminal wants to see the daemon come back after a restart; a program that reads along wants an end. */
@@ -370,8 +370,10 @@ static int watch(const struct cli *c)
 	bool seen = false;
 	int status;
 
-	while ((status = show(c)) != CLI_FAILED || (seen && isatty(STDOUT_FILENO) && !ferror(stdout))) {
+	while ((status = show(c)) != CLI_FAILED || (seen && isatty(STDOUT_FILENO))) {
 		seen = true;
+		if (fflush(stdout) != 0)
+			return CLI_FAILED;
 		nanosleep(&second, NULL);
 		if (!c->json && !isatty(STDOUT_FILENO))
 			putchar('\n');

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/program.h"
 #include "cli/cli.h"
 #include "cli/completion.h"
 #include "config/config.h"
@@ -80,6 +81,9 @@ static int take_listen(struct cli *c, const char *value)
 		return complain("too many --listen", value);
 	if (addr_parse(&c->listen[c->listen_count], value, 53) != 0)
 		return complain("--listen wants IP, IP:PORT or [IP6]:PORT, not", value);
+	for (size_t i = 0; i < c->listen_count; i++)
+		if (addr_equal(&c->listen[i], &c->listen[c->listen_count]))
+			return complain("--listen is given twice for", value);
 	c->listen_count++;
 	return CLI_OK;
 }
@@ -116,7 +120,7 @@ static int print(const char *what)
 		completion_print(stdout);
 	else
 		return complain("--print wants example, man, metrics, schema or completion, not", what);
-	return fflush(stdout) == 0 ? CLI_OK : CLI_FAILED;
+	return CLI_OK;
 }
 
 /* Negative: go on; else the exit status. */
@@ -240,15 +244,14 @@ static int run_command(struct cli *c, uint32_t given)
 	return complain("no such command", c->command);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct cli c = {.zones_path = config_default_path(CLI_DEFAULT_ZONES), .log_level = -1};
 	uint32_t given = 0;
 	int index = 0;
 
 	passed_fill_standard();
-	base_return_large_blocks();
-	for (int option; (option = getopt_long(argc, argv, "", options, &index)) != -1;) {
+	for (int option; (option = program_next_option(argc, argv, "", options, &index)) != -1;) {
 		int status = take_option(&c, option);
 		if (status >= 0)
 			return status;
@@ -260,4 +263,10 @@ int main(int argc, char **argv)
 		return run_command(&c, given);
 	int status = check_options(given, CLI_SERVE_OPTIONS);
 	return status != CLI_OK ? status : serve(&c);
+}
+
+int main(int argc, char **argv)
+{
+	base_return_large_blocks();
+	return program_end("r53fwd", run(argc, argv));
 }

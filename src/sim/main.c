@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/program.h"
 #include "sim/control.h"
 #include "sim/endpoint.h"
 #include "sim/fault.h"
@@ -76,7 +77,7 @@ static int run_ctl(int argc, char **argv)
 	struct strbuf line;
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((option = program_next_option(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'c')
 			control = optarg;
 		else if (option == 'h')
@@ -153,7 +154,7 @@ static int read_arguments(struct arguments *a, int argc, char **argv)
 	int option, list = 0;
 
 	/* The `-` makes getopt hand out words without an option in their place, as option 1. */
-	while ((option = getopt_long(argc, argv, "-", options, NULL)) != -1) {
+	while ((option = program_next_option(argc, argv, "-", options, NULL)) != -1) {
 		if (option == 'h') {
 			print_help();
 			return -1;
@@ -352,7 +353,7 @@ static int serve(const struct arguments *a)
 	return result;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	static struct arguments arguments;
 
@@ -362,4 +363,9 @@ int main(int argc, char **argv)
 	if (result != 0)
 		return result < 0 ? EXIT_SUCCESS : result;
 	return serve(&arguments);
+}
+
+int main(int argc, char **argv)
+{
+	return program_end("r53sim", run(argc, argv));
 }
