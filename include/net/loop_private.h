@@ -14,7 +14,8 @@ struct uv_poll_s;
  * may be. The others can fail by a mistake of ours alone, and are asserted: uv_poll_start where another handle has the descriptor,
  * uv_timer_start, uv_prepare_start and uv_idle_start without a callback or on a closed handle, uv_loop_close while a handle is open;
  * uv_timer_init, uv_prepare_init, uv_idle_init and uv_async_send never say anything but 0. Where libuv itself finds no memory for its table
- * of descriptors (before 1.51), or epoll refuses what it has taken a moment before in uv_poll_init, it aborts: nobody is asked. */
+ * of descriptors, which grows in uv_poll_start, it aborts (to 1.50) or does not say so (from 1.51 on); where epoll refuses what it took a
+ * moment before, in uv_poll_init, it aborts: nobody is asked. */
 
 /* The loop of libuv inside; lives as long as `l`. Handles opened on it are closed by those who opened them:
  * loop_free runs their closing callbacks. */

@@ -61,13 +61,15 @@ struct config *load_first(const struct server_options *o)
 		return NULL;
 	}
 	struct config *c = load_zones(o, said);
-	ASSERT(fclose(said) == 0);
-	if (c != NULL) {
+	bool whole = fclose(said) == 0 && text != NULL;
+	if (c != NULL)
 		log_configure(c->log.level, c->log.format);
+	if (!whole)
+		log_write(c != NULL ? LOG_WARN : LOG_ERROR, "what is to be said of %s is lost: out of memory", o->zones_path);
+	else if (c != NULL)
 		load_say(text, true);
-	} else {
+	else
 		fputs(text, stderr);
-	}
 	free(text);
 	return c;
 }

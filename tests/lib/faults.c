@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -117,6 +120,14 @@ WRAPPED(FILE *, open_memstream, char **text, size_t *len)
 	return is_out_of_memory("open_memstream") ? NULL : __real_open_memstream(text, len);
 }
 
+/* What open_memstream has collected needs memory for the last time. */
+WRAPPED(int, fclose, FILE *file)
+{
+	int closed = __real_fclose(file);
+
+	return is_out_of_memory("fclose") ? EOF : closed;
+}
+
 WRAPPED(int, vasprintf, char **text, const char *format, va_list arguments)
 {
 	return is_out_of_memory("vasprintf") ? -1 : __real_vasprintf(text, format, arguments);
@@ -203,6 +214,13 @@ SYSTEM(int, renameat, ENOSPC, (int from, const char *name, int to, const char *o
 SYSTEM(int, unlink, EIO, (const char *path), (path))
 SYSTEM(int, unlinkat, EIO, (int folder, const char *name, int flags), (folder, name, flags))
 SYSTEM(pid_t, fork, EAGAIN, (void), ())
+SYSTEM(int, memfd_create, EMFILE, (const char *name, unsigned flags), (name, flags))
+SYSTEM(int, signalfd, EMFILE, (int fd, const sigset_t *signals, int flags), (fd, signals, flags))
+SYSTEM(int, dup2, EBUSY, (int fd, int other), (fd, other))
+SYSTEM(int, mkdir, ENOSPC, (const char *path, mode_t mode), (path, mode))
+SYSTEM(int, poll, ENOMEM, (struct pollfd *fds, nfds_t count, int most_ms), (fds, count, most_ms))
+SYSTEM(int, getrlimit, EIO, (int which, struct rlimit *limit), (which, limit))
+SYSTEM(int, setrlimit, EPERM, (int which, const struct rlimit *limit), (which, limit))
 
 /* The standard streams are left alone. */
 WRAPPED(ssize_t, write, int fd, const void *bytes, size_t len)
