@@ -17,6 +17,7 @@ struct host {
 	size_t ear_count;
 	bool daemon;			/* one runs: it answered at the control socket, or to `version.server` where we would listen */
 	bool told;			/* it was at the control socket: the rest is known */
+	int control_error;		/* errno of asking there; 0 when something answered */
 	char version[HOST_VERSION_MAX]; /* of the daemon */
 	long long uptime_s, loops;	/* its queries refused as loops */
 	struct resolv local;		/* the local upstreams, if zones.conf names none */

@@ -503,6 +503,22 @@ static bool listens_on_loopback_only(const struct host *h)
 	return true;
 }
 
+/* The only port that resolv.conf can mean. */
+static bool listens_on_port_53(const struct host *h)
+{
+	for (size_t i = 0; i < h->listen_count; i++)
+		if (addr_port(&h->listen[i]) == DNS_PORT)
+			return true;
+	return false;
+}
+
+static enum finding_kind judge_others(const struct host *h)
+{
+	if (!listens_on_port_53(h))
+		return FINDING_RESOLV_PORT;
+	return listens_on_loopback_only(h) ? FINDING_RESOLV_ELSEWHERE : FINDING_RESOLV_OTHERS;
+}
+
 static void judge_resolv(const struct host *h, struct findings *out)
 {
 	const struct finding_place nowhere = {0};
@@ -523,8 +539,7 @@ static void judge_resolv(const struct host *h, struct findings *out)
 	else if (is_resolved_stub(&r->servers[0]))
 		findings_add(out, FINDING_RESOLV_STUB, &nowhere, "%s", memory);
 	else
-		findings_add(out, listens_on_loopback_only(h) ? FINDING_RESOLV_ELSEWHERE : FINDING_RESOLV_OTHERS, &nowhere, "%s names %s",
-			     h->programs_path, memory);
+		findings_add(out, judge_others(h), &nowhere, "%s names %s", h->programs_path, memory);
 }
 
 static void judge_ports(const struct host *h, struct findings *out)
@@ -560,7 +575,12 @@ static void judge_host(const struct survey *s, const struct host *h, struct find
 	if (h->told)
 		findings_add(out, FINDING_DAEMON, &nowhere, "r53fwd %s has been running for %lld s", h->version, h->uptime_s);
 	else
-		findings_add(out, FINDING_DAEMON, &nowhere, "r53fwd %s serves here, and its control socket is elsewhere", h->version);
+		findings_add(out, FINDING_DAEMON, &nowhere, "r53fwd %s serves here; %s", h->version,
+			     h->control_error == EACCES || h->control_error == EPERM
+				     ? "its control socket is for root, and for its own user and group, which this user is none of"
+			     : h->control_error == ENOENT || h->control_error == ECONNREFUSED
+				     ? "its control socket is elsewhere (--control PATH says where)"
+				     : "nothing was learned at its control socket");
 	if (h->loops > 0)
 		findings_add(out, FINDING_LOOPS_SEEN, &nowhere, "%lld", h->loops);
 }

@@ -20,7 +20,8 @@ static void ask_daemon(struct host *h, const char *control)
 {
 	struct control_reply reply = {.text = NULL};
 
-	if (control == NULL || control_ask(control, "{\"command\": \"status\"}", &reply, DAEMON_MS) != 0)
+	h->control_error = control == NULL ? ENOENT : -control_ask(control, "{\"command\": \"status\"}", &reply, DAEMON_MS);
+	if (h->control_error != 0)
 		return;
 	json_t *status = json_loadb(reply.text, reply.len, 0, NULL);
 	const char *version = json_string_value(json_object_get(status, "version"));

@@ -65,6 +65,22 @@ static void server_for_others_may_itself_ask_elsewhere(void **state)
 	assert_int_equal(finding_row(FINDING_RESOLV_OTHERS)->severity, FINDING_NOTE);
 }
 
+/* 127.0.0.1:5353, as for trying things out: resolv.conf cannot say so. */
+static void where_no_port_53_is_listened_at_resolv_conf_cannot_point(void **state)
+{
+	(void)state;
+	programs("192.168.0.2", NULL);
+	bed->listen[0] = address("127.0.0.1:5353");
+	found_are(FINDING_RESOLV_PORT, END_OF_LIST);
+	detail_is(FINDING_RESOLV_PORT, "/etc/resolv.conf names 192.168.0.2");
+	assert_int_equal(finding_row(FINDING_RESOLV_PORT)->severity, FINDING_NOTE);
+	bed->listen[1] = address("10.0.0.5:5353");
+	bed->host.listen_count = 2;
+	found_are(FINDING_RESOLV_PORT, END_OF_LIST);
+	bed->listen[1] = address("10.0.0.5:53");
+	found_are(FINDING_RESOLV_OTHERS, END_OF_LIST);
+}
+
 static void taken_port_without_a_daemon_is_a_problem(void **state)
 {
 	(void)state;
@@ -93,8 +109,17 @@ static void running_daemon_is_a_note_and_its_loops_a_problem(void **state)
 	bed->host.ear_count = 0;
 	bed->host.listen_error[0] = EADDRINUSE;
 	memcpy(bed->host.version, "9.9", sizeof("9.9"));
+	bed->host.control_error = ENOENT;
 	found_are(FINDING_DAEMON, END_OF_LIST);
-	detail_is(FINDING_DAEMON, "r53fwd 9.9 serves here, and its control socket is elsewhere");
+	detail_is(FINDING_DAEMON, "r53fwd 9.9 serves here; its control socket is elsewhere (--control PATH says where)");
+	bed->host.control_error = EACCES;
+	found_are(FINDING_DAEMON, END_OF_LIST);
+	detail_is(FINDING_DAEMON,
+		  "r53fwd 9.9 serves here; its control socket is for root, and for its own user and group, which this user is none of");
+	bed->host.control_error = ETIMEDOUT;
+	found_are(FINDING_DAEMON, END_OF_LIST);
+	detail_is(FINDING_DAEMON, "r53fwd 9.9 serves here; nothing was learned at its control socket");
+	bed->host.control_error = 0;
 	bed->host.told = true;
 	found_are(FINDING_DAEMON, END_OF_LIST);
 	detail_is(FINDING_DAEMON, "r53fwd 9.9 has been running for 0 s");
@@ -119,6 +144,7 @@ int main(void)
 		TEST(no_local_upstreams_is_a_problem_unless_the_root_is_routed),
 		TEST(resolv_conf_is_told_apart),
 		TEST(server_for_others_may_itself_ask_elsewhere),
+		TEST(where_no_port_53_is_listened_at_resolv_conf_cannot_point),
 		TEST(taken_port_without_a_daemon_is_a_problem),
 		TEST(address_that_is_not_here_is_a_problem_unless_it_is_the_default),
 		TEST(running_daemon_is_a_note_and_its_loops_a_problem),

@@ -103,6 +103,7 @@ static void our_own_kind_at_the_port_is_recognised(void **state)
 		look(NULL, 1);
 		assert_int_equal(host.daemon, kinds[i].version != NULL);
 		assert_false(host.told);
+		assert_int_equal(host.control_error, ENOENT);
 		assert_string_equal(host.version, kinds[i].version ? kinds[i].version : "");
 		host_deinit(&host);
 		scripted_free(s);
@@ -126,6 +127,7 @@ static void running_daemon_is_asked_and_its_ports_left_alone(void **state)
 	int fd = bound(&listen_at[0]);
 	look(p->path, 1);
 	assert_true(host.daemon);
+	assert_int_equal(host.control_error, 0);
 	assert_string_equal(host.version, "9.9");
 	assert_int_equal(host.uptime_s, 7);
 	assert_int_equal(host.loops, 3);
