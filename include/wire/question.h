@@ -38,7 +38,7 @@ NODISCARD enum question_verdict question_read(struct question *q, const uint8_t 
 /* What is asked of an upstream. */
 struct question_upstream {
 	const struct name *name;
-	uint64_t case_bits; /* for name_write_cased; 0: lower case */
+	uint64_t case_bits; /* for name_write_cased; 0: lower case, and any may come back */
 	uint16_t id, type, class;
 	uint16_t flags;     /* DNS_RD, DNS_CD, DNS_AD */
 	bool edns;          /* an OPT with 1232 bytes */
@@ -53,7 +53,7 @@ size_t question_write(const struct question_upstream *u, uint8_t *out);
 
 /* What a datagram that came to an attempt's socket is to that attempt. */
 enum question_echo {
-	ECHO_YES,        /* a response with our id and our question, letter case included */
+	ECHO_YES,        /* a response with our id and our question, letter case included where it was random */
 	ECHO_WRONG_CASE, /* the same, but for the letter case */
 	ECHO_ERROR,      /* our id, QDCOUNT 0 and an error rcode: all some servers send with FORMERR, NOTIMP, REFUSED, SERVFAIL */
 	ECHO_NO,         /* anything else: counted and ignored, it never ends the attempt */

@@ -328,8 +328,7 @@ static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now
 	if (atomic_fetch_add_explicit(&a->upstream->wrong_case, 1, memory_order_relaxed) + 1 >= WRONG_CASE_LEARNED)
 		atomic_store_explicit(&a->upstream->case_off, true, memory_order_relaxed);
 	a->judged = a->overdue = true; /* not silent: it stays open against forgers only */
-	/* Asked in lower case already, more of the same would bring the same. */
-	if (fl->landed || a->hinted || a->via.asked.case_bits == 0 || attempt_pool(a) != fl->pool)
+	if (fl->landed || a->hinted || attempt_pool(a) != fl->pool)
 		return;
 	a->hinted = true;
 	if (attempt_start(f, fl, a->place, false, false, now_us) && fl->open > FORWARD_OPEN_ATTEMPTS)

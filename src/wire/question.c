@@ -173,8 +173,11 @@ enum question_echo question_echo(const struct question_upstream *sent, const uin
 		return ECHO_NO;
 	if (dns_get16(type) != sent->type || dns_get16(type + 2) != sent->class)
 		return ECHO_NO;
-	/* A server that does not keep letter case is not a forger, but it cannot be told from one by case alone. */
 	if (name_matches_cased(sent->name, sent->case_bits, name))
 		return ECHO_YES;
-	return name_spells(sent->name, name) ? ECHO_WRONG_CASE : ECHO_NO;
+	if (!name_spells(sent->name, name))
+		return ECHO_NO;
+	/* A server that does not keep letter case is not a forger, but it cannot be told from one by case alone. Where the case is none of
+	 * chance, it tells nothing: some servers answer as the zone's file spells the name. */
+	return sent->case_bits == 0 ? ECHO_YES : ECHO_WRONG_CASE;
 }

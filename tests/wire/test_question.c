@@ -365,6 +365,17 @@ static void wrong_letter_case_is_told_from_a_wrong_name(void **state)
 	assert_int_equal(judge(&answer), ECHO_NO);
 }
 
+static void letter_case_that_was_not_random_may_come_back_as_any(void **state)
+{
+	(void)state;
+	sent.case_bits = 0;
+	assert_int_equal(judge(&answer), ECHO_YES); /* in the case that was sent with the bits above */
+	answer.octets[13] ^= 0x20;
+	assert_int_equal(judge(&answer), ECHO_YES);
+	answer.octets[13] ^= 0x01;
+	assert_int_equal(judge(&answer), ECHO_NO);
+}
+
 static void every_changed_bit_of_id_and_question_is_seen(void **state)
 {
 	(void)state;
@@ -440,6 +451,7 @@ int main(void)
 		cmocka_unit_test(longest_query_upstream_fits_its_maximum),
 		ECHO_TEST(echo_has_id_question_and_letter_case),
 		ECHO_TEST(wrong_letter_case_is_told_from_a_wrong_name),
+		ECHO_TEST(letter_case_that_was_not_random_may_come_back_as_any),
 		ECHO_TEST(every_changed_bit_of_id_and_question_is_seen),
 		ECHO_TEST(cut_echo_is_none),
 		ECHO_TEST(compressed_question_is_no_echo),
