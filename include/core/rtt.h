@@ -38,9 +38,6 @@ static inline uint64_t rtt_bound_us(uint32_t bucket)
 /* Takes one measurement. Concurrent ones may replace each other: none is worth a lock. */
 void rtt_sample(struct rtt *r, uint64_t us);
 
-/* Forgets: the path is another one now. */
-void rtt_forget(struct rtt *r);
-
 /* Smoothed RTT; 0 while unknown. */
 uint32_t rtt_smoothed_us(const struct rtt *r);
 

@@ -43,8 +43,8 @@ struct transport_events {
 	 * the attempt stays open, lest a forger end it with garbage ("TuDoor", IEEE S&P 2024), and the owner may do what it may in a
 	 * hint. Not asked by streams, into which nothing is slipped. NULL: whatever fits is an answer. */
 	bool (*readable)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len);
-	/* The answer: id and question match. `echo_error`: it was ECHO_ERROR (no question). */
-	void (*answered)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len, bool echo_error);
+	/* The answer: id and question match, or it is an error without a question (ECHO_ERROR). */
+	void (*answered)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len);
 	/* It cannot be answered any more: the connection was refused, closed or timed out (TCP), the system would not send
 	 * (UDP). -errno. */
 	void (*failed)(void *arg, struct transport_attempt *a, int error);

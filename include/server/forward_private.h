@@ -51,7 +51,7 @@ struct flight {
 	const struct pool *by_pool; /* who answered … */
 	const struct pool_place *by; /* … and where it stands there; NULL: nobody has */
 	bool starved;          /* an attempt was not sent for want of descriptors, ports or memory */
-	bool doubted, above_rate, recased;
+	bool doubted, above_rate;
 	struct name name;
 };
 
@@ -174,7 +174,7 @@ void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us);
 void outcome_leave_pool(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Transport events. */
 bool outcome_readable(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len);
-void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error);
+void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len);
 void outcome_failed(void *arg, struct transport_attempt *via, int error);
 void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail);
 

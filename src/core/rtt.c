@@ -36,11 +36,6 @@ void rtt_sample(struct rtt *r, uint64_t us)
 	atomic_store_explicit(&r->word, bound(srtt, 1, UINT32_MAX) << 32 | (uint32_t)rttvar, memory_order_relaxed);
 }
 
-void rtt_forget(struct rtt *r)
-{
-	atomic_store_explicit(&r->word, 0, memory_order_relaxed);
-}
-
 uint32_t rtt_smoothed_us(const struct rtt *r)
 {
 	return smoothed(atomic_load_explicit(&r->word, memory_order_relaxed));

@@ -249,7 +249,7 @@ static void take_message(struct transport_tcp *t, const uint8_t *message, size_t
 		return;
 	}
 	end(t, a);
-	env->events.answered(env->events.arg, a, message, len, echo == ECHO_ERROR);
+	env->events.answered(env->events.arg, a, message, len);
 }
 
 static void take_bytes(struct connection *c, const uint8_t *bytes, size_t len)

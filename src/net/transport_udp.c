@@ -470,7 +470,7 @@ static void take_datagram(struct port *p, const uint8_t *bytes, size_t len)
 		env->events.hint(env->events.arg, a, TRANSPORT_WRONG_CASE, 0);
 	} else if (env->events.readable == NULL || env->events.readable(env->events.arg, a, bytes, len)) {
 		end(u, a, p);
-		env->events.answered(env->events.arg, a, bytes, len, echo == ECHO_ERROR);
+		env->events.answered(env->events.arg, a, bytes, len);
 	}
 }
 

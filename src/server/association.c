@@ -183,7 +183,7 @@ void association_flush(struct association *a)
 
 /* ---- events */
 
-static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error)
+static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
 {
 	struct association *a = arg;
 	struct lane *l = CONTAINER_OF(via, struct lane, via);
@@ -191,7 +191,6 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	uint64_t now_us = a->world.now_us(a->world.arg);
 	uint16_t rcode = dns_flags(message) & DNS_RCODE;
 
-	(void)echo_error;
 	l->asked = NULL;
 	a->next_us = now_us;
 	upstream_count(l->upstream, 0, UPSTREAM_ANSWERS);

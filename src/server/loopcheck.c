@@ -119,13 +119,12 @@ static void stop_asking(struct asked *a)
 }
 
 /* Whatever the answer is: who asks us is all that matters. The transport is closed at the next clock, not inside its report. */
-static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error)
+static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
 {
 	struct loopcheck *l = arg;
 
 	(void)message;
 	(void)len;
-	(void)echo_error;
 	CONTAINER_OF(via, struct asked, via)->sent_us = 0;
 	l->next_us = 0;
 }
@@ -133,7 +132,7 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 static void failed(void *arg, struct transport_attempt *via, int error)
 {
 	(void)error;
-	answered(arg, via, NULL, 0, false);
+	answered(arg, via, NULL, 0);
 }
 
 static void hint(void *arg, struct transport_attempt *via, enum transport_hint what, int detail)

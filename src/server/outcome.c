@@ -274,13 +274,12 @@ bool outcome_readable(void *arg, struct transport_attempt *via, const uint8_t *m
 	return false;
 }
 
-void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error)
+void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
 {
 	struct forward *f = arg;
 	struct attempt *a = CONTAINER_OF(via, struct attempt, via);
 	uint64_t now_us = now(f);
 
-	(void)echo_error;
 	if (attempt_is_evidence(a))
 		upstream_measure(a->upstream, f->world.thread, now_us - a->sent_us);
 	if (via->asked.case_bits != 0)

@@ -229,13 +229,12 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 
 /* ---- events */
 
-static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len, bool echo_error)
+static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
 {
 	struct prober *p = arg;
 	struct probe *b = CONTAINER_OF(via, struct probe, via);
 	uint64_t now_us = p->world.now_us(p->world.arg);
 
-	(void)echo_error;
 	if (p->world.heard != NULL)
 		p->world.heard(p->world.arg, b->pool, &b->name, message, len);
 	judge_answer(b, dns_flags(message) & DNS_RCODE, now_us);

@@ -62,7 +62,7 @@ static struct upstream *at(int place)
 
 static void set_rtt(int place, uint32_t us)
 {
-	rtt_forget(&at(place)->rtt);
+	at(place)->rtt = (struct rtt){0};
 	rtt_sample(&at(place)->rtt, us);
 }
 

@@ -110,19 +110,6 @@ static void absurd_samples_neither_overflow_nor_stick(void **state)
 	assert_in_range(rtt_smoothed_us(&r), 5000, 5100);
 }
 
-static void forgotten_is_unknown(void **state)
-{
-	struct rtt r = {0};
-
-	(void)state;
-	rtt_sample(&r, 7000);
-	rtt_forget(&r);
-	assert_int_equal(rtt_smoothed_us(&r), 0);
-	assert_int_equal(rtt_hedge_us(&r), RTT_UNKNOWN_HEDGE_US);
-	rtt_sample(&r, 9000);
-	assert_int_equal(rtt_smoothed_us(&r), 9000);
-}
-
 /* Both halves in one word: whoever reads meanwhile never sees one half of each of two measurements. */
 static void *measure(void *arg)
 {
@@ -178,7 +165,6 @@ int main(void)
 		cmocka_unit_test(timeout_stays_within_its_bounds),
 		cmocka_unit_test(answer_in_no_time_is_still_known),
 		cmocka_unit_test(absurd_samples_neither_overflow_nor_stick),
-		cmocka_unit_test(forgotten_is_unknown),
 		cmocka_unit_test(bucket_is_the_first_whose_bound_is_not_below),
 		cmocka_unit_test(samples_from_many_threads_leave_a_sane_rtt),
 	};

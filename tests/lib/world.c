@@ -355,7 +355,7 @@ static void happen(struct world *w, struct event *e)
 	if (e->kind == EVENT_FAILED)
 		events->failed(events->arg, a, -ECONNREFUSED);
 	else
-		events->answered(events->arg, a, e->message, e->len, echo == ECHO_ERROR);
+		events->answered(events->arg, a, e->message, e->len);
 	(void)w;
 }
 

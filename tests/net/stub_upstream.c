@@ -189,12 +189,12 @@ static void report(struct fixture *f, struct report r)
 		f->on_report(f, &r);
 }
 
-static void answered(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len, bool echo_error)
+static void answered(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len)
 {
 	assert_null(a->transport);
 	assert_true(len >= DNS_HEADER_BYTES);
 	uint16_t flags = dns_flags(message);
-	report(arg, (struct report){.kind = REPORT_ANSWERED, .attempt = a, .detail = echo_error, .flags = flags});
+	report(arg, (struct report){.kind = REPORT_ANSWERED, .attempt = a, .flags = flags});
 }
 
 static void failed(void *arg, struct transport_attempt *a, int error)

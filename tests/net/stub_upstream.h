@@ -47,7 +47,7 @@ enum report_kind { REPORT_ANSWERED, REPORT_FAILED, REPORT_HINT };
 struct report {
 	enum report_kind kind;
 	struct transport_attempt *attempt;
-	int detail; /* echo_error, errno, or the hint's detail */
+	int detail; /* errno, or the hint's detail */
 	enum transport_hint hint;
 	uint16_t flags; /* of the answer */
 };

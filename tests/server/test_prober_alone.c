@@ -158,7 +158,7 @@ static void answer_due(void)
 		a->transport->open_attempts--;
 		a->transport = NULL;
 		dns_put16(message + 2, (uint16_t)(DNS_QR | out[i].rcode));
-		env.events.answered(env.events.arg, a, message, sizeof(message), false);
+		env.events.answered(env.events.arg, a, message, sizeof(message));
 	}
 }
 
