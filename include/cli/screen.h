@@ -17,7 +17,8 @@ const char *screen_text(const struct json_t *o, const char *key);
 double screen_number(const struct json_t *o, const char *key);
 long long screen_count(const struct json_t *o, const char *key);
 
-/* Printable ASCII as it is, all else \xHH; cut to SCREEN_CELL_MAX. NULL is shown as nothing. Returns `out`. */
+/* Printable ASCII and characters of UTF-8 as they are, all else \xHH, as in the log; cut to SCREEN_CELL_MAX. NULL is shown as nothing.
+ * Returns `out`. */
 const char *screen_safe(const char *from, char out[SCREEN_CELL_MAX]);
 
 /* screen_text, safe. */

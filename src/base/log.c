@@ -14,6 +14,7 @@
 
 #include "base/log_writer.h"
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 enum {
 	MESSAGE_BYTES = 2048,
@@ -68,27 +69,11 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&level_now, memory_order_relaxed);
 }
 
-/* Octets of the character of UTF-8 at `s`, 2 to 4; 0 if it is none (RFC 3629), or a control character of the upper half
- * (U+0080 to U+009F), which some terminals obey. The zero at the end stops every look ahead. */
-static size_t multibyte(const unsigned char *s)
-{
-	size_t len = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	unsigned least = s[0] == 0xe0 || s[0] == 0xc2 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned most = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-
-	if (s[0] < 0xc2 || s[0] > 0xf4 || s[1] < least || s[1] > most)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return len;
-}
-
 /* Writes the character at `s` so that it does no harm, to `out`; returns the octets of `s` that it stands for. */
 static size_t escape(const unsigned char *s, bool json, char out[8])
 {
 	if (s[0] >= 0x80) {
-		size_t len = multibyte(s);
+		size_t len = utf8_multibyte((const char *)s);
 		if (len > 0) {
 			memcpy(out, s, len);
 			out[len] = '\0';

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/strbuf.h"
+#include "base/utf8.h"
 
 enum { MINUTE_S = 60, HOUR_S = 3600, DAY_S = 86400, TIME_MOST_S = 1000000000 };
 
@@ -33,11 +34,17 @@ const char *screen_safe(const char *from, char out[SCREEN_CELL_MAX])
 	struct strbuf s;
 
 	strbuf_init(&s, out, SCREEN_CELL_MAX);
-	for (; from != NULL && *from != '\0' && !s.cut; from++) {
-		if (*from >= ' ' && *from <= '~')
-			strbuf_addf(&s, "%c", *from);
+	/* Whole pieces: no character is cut in two. */
+	for (size_t len; from != NULL && *from != '\0'; from += len) {
+		char piece[8];
+		len = MAX(utf8_multibyte(from), (size_t)1);
+		if (len > 1 || (*from >= ' ' && *from <= '~'))
+			snprintf(piece, sizeof(piece), "%.*s", (int)len, from);
 		else
-			strbuf_addf(&s, "\\x%02x", (unsigned char)*from);
+			snprintf(piece, sizeof(piece), "\\x%02x", (unsigned char)*from);
+		if (s.len + strlen(piece) >= SCREEN_CELL_MAX)
+			break;
+		strbuf_add(&s, piece);
 	}
 	return out;
 }

@@ -36,8 +36,20 @@ static void what_could_command_a_terminal_is_escaped(void **state)
 
 	(void)state;
 	assert_string_equal(screen_safe("a b~", cell), "a b~");
-	assert_string_equal(screen_safe("\033[2J\n\x7f\xc3\xa9", cell), "\\x1b[2J\\x0a\\x7f\\xc3\\xa9");
+	assert_string_equal(screen_safe("\033[2J\n\x7f\xc3\xc2\x9b", cell), "\\x1b[2J\\x0a\\x7f\\xc3\\xc2\\x9b");
 	assert_string_equal(screen_safe(NULL, cell), "");
+}
+
+/* zones.conf takes names in any script, and check and the log show them. */
+static void names_in_utf8_are_readable_and_never_cut_in_two(void **state)
+{
+	char cell[SCREEN_CELL_MAX], from[2 * SCREEN_CELL_MAX] = "";
+
+	(void)state;
+	assert_string_equal(screen_safe("\uc11c\uc6b8 a", cell), "\uc11c\uc6b8 a");
+	for (size_t i = 0; i + 3 < sizeof(from); i += 3)
+		memcpy(from + i, "\uc11c", 3);
+	assert_int_equal(strlen(screen_safe(from, cell)), (SCREEN_CELL_MAX - 1) / 3 * 3);
 }
 
 static void long_text_is_cut(void **state)
@@ -88,6 +100,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_missing_or_odd_value_is_shown_as_nothing),
 		cmocka_unit_test(what_could_command_a_terminal_is_escaped),
+		cmocka_unit_test(names_in_utf8_are_readable_and_never_cut_in_two),
 		cmocka_unit_test(long_text_is_cut),
 		cmocka_unit_test(times_are_said_in_two_units),
 		cmocka_unit_test(a_column_is_as_wide_as_its_widest_cell),

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/utf8.h"
+
+size_t utf8_multibyte(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+	size_t len = c[0] >= 0xf0 ? 4 : c[0] >= 0xe0 ? 3 : 2;
+	unsigned least = c[0] == 0xe0 || c[0] == 0xc2 ? 0xa0 : c[0] == 0xf0 ? 0x90 : 0x80;
+	unsigned most = c[0] == 0xed ? 0x9f : c[0] == 0xf4 ? 0x8f : 0xbf;
+
+	if (c[0] < 0xc2 || c[0] > 0xf4 || c[1] < least || c[1] > most)
+		return 0;
+	for (size_t i = 2; i < len; i++)
+		if (c[i] < 0x80 || c[i] > 0xbf)
+			return 0;
+	return len;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/utf8.h"
+
+static void characters_are_measured_in_octets(void **state)
+{
+	static const char *const rows[] = {"\u00e9", "\u00a0", "\u07ff",
+					   "\u0800",     "\uc11c",    "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(utf8_multibyte(rows[i]), strlen(rows[i]));
+	assert_int_equal(utf8_multibyte("\uc11c\uc6b8"), 3);
+}
+
+static void what_is_none_is_none(void **state)
+{
+	static const char *const rows[] = {
+		"",	      "a",	  "\x7f",	  "\x80",	 "\xbf",	"\xc0\x80", "\xc1\xbf", "\xc3",	"\xc3z",
+		"\xe0\x9f\xbf", "\xed\xa0\x80", "\xec\x84", "\xec\x84z", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
+		"\xf0\x90\x80"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(utf8_multibyte(rows[i]), 0);
+}
+
+static void controls_of_the_upper_half_are_none(void **state)
+{
+	char c[3] = {(char)0xc2, 0, 0};
+
+	(void)state;
+	for (int i = 0x80; i < 0xa0; i++) {
+		c[1] = (char)i;
+		assert_int_equal(utf8_multibyte(c), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(characters_are_measured_in_octets),
+		cmocka_unit_test(what_is_none_is_none),
+		cmocka_unit_test(controls_of_the_upper_half_are_none),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
