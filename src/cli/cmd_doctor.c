@@ -10,6 +10,7 @@
 #include "cli/diagnosis.h"
 #include "cli/screen.h"
 #include "net/loop.h"
+#include "server/jsontext.h"
 #include "wire/text.h"
 
 enum { BILLION = 1000000000, CENTS_40 = 400, JSON_DIGITS = 6, ADDRESS_COLUMN = 24, WORD_COLUMN = 11 };
@@ -151,7 +152,7 @@ static json_t *make_address(const struct survey_endpoint *e, const struct survey
 	json_t *sizes = json_object(), *o = json_object();
 
 	json_object_set_new(o, "address", json_string(addr_format(&a->addr, text)));
-	json_object_set_new(o, "az", a->az ? json_string(a->az) : json_null());
+	json_object_set_new(o, "az", jsontext_new(a->az));
 	json_object_set_new(o, "udp", json_string(outcome_word(udp_outcome(e, a))));
 	json_object_set_new(o, "tcp", json_string(outcome_word(a->tcp)));
 	json_object_set_new(o, "questions", json_integer(a->asked));
@@ -174,8 +175,8 @@ static json_t *make_endpoint(const struct survey_endpoint *e)
 
 	for (size_t i = 0; i < e->count; i++)
 		json_array_append_new(addresses, make_address(e, &e->addresses[i]));
-	return json_pack("{s:s, s:s, s:I, s:o}", "name", e->name, "kind", kind_name(e->kind), "zones", (json_int_t)e->zones_in_file,
-			 "addresses", addresses);
+	return json_pack("{s:o, s:s, s:I, s:o}", "name", jsontext_new(e->name), "kind", kind_name(e->kind), "zones",
+			 (json_int_t)e->zones_in_file, "addresses", addresses);
 }
 
 static void print_json(const struct survey *s, const struct findings *f)

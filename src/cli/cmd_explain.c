@@ -11,6 +11,7 @@
 #include "cli/screen.h"
 #include "server/command.h"
 #include "server/explain.h"
+#include "server/jsontext.h"
 #include "wire/text.h"
 
 /* Any time will do: a pool that nobody has used has no past. */
@@ -274,10 +275,10 @@ static void print_json(struct explain *e)
 {
 	json_t *all = e->running != NULL ? json_incref(e->running) : json_incref(e->file), *file = json_object();
 
-	json_object_set_new(file, "path", e->path != NULL ? json_string(e->path) : json_null());
+	json_object_set_new(file, "path", jsontext_new(e->path));
 	json_object_set_new(file, "changed", e->running != NULL ? json_boolean(e->changed) : json_null());
 	json_object_set(file, "says", e->running != NULL && e->file != NULL ? e->file : json_null());
-	json_object_set_new(file, "why_alone", e->running == NULL ? json_string(e->why) : json_null());
+	json_object_set_new(file, "why_alone", e->running == NULL ? jsontext_new(e->why) : json_null());
 	json_object_set_new(all, "file", file);
 	json_dumpf(all, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(COMMAND_DIGITS));
 	putchar('\n');

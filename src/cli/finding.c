@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/strbuf.h"
+#include "server/jsontext.h"
 
 enum { COLUMNS = 100, LABEL_COLUMNS = 7, INDENT = 4, DETAIL_MAX = 1024 };
 
@@ -167,9 +168,9 @@ struct json_t *finding_json(const struct finding *f)
 	json_object_set_new(o, "title", json_string(row->title));
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
 		if (places[i].text)
-			json_object_set_new(o, places[i].key, json_string(places[i].text));
-	json_object_set_new(o, "seen", json_string(finding_fill(f, row->seen, text)));
-	json_object_set_new(o, "means", json_string(finding_fill(f, row->means, text)));
-	json_object_set_new(o, "do", json_string(finding_fill(f, row->advice, text)));
+			json_object_set_new(o, places[i].key, jsontext_new(places[i].text));
+	json_object_set_new(o, "seen", jsontext_new(finding_fill(f, row->seen, text)));
+	json_object_set_new(o, "means", jsontext_new(finding_fill(f, row->means, text)));
+	json_object_set_new(o, "do", jsontext_new(finding_fill(f, row->advice, text)));
 	return o;
 }

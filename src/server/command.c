@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "server/explain.h"
 #include "server/exposition.h"
+#include "server/jsontext.h"
 #include "server/ready.h"
 #include "wire/text.h"
 
@@ -36,6 +37,17 @@ static const char *shown(const char *from, char out[SHOWN_MAX])
 	return out;
 }
 
+static json_t *say(const char *format, va_list arguments) PRINTF_LIKE(1, 0);
+
+static json_t *say(const char *format, va_list arguments)
+{
+	char *sentence = NULL;
+	json_t *text = jsontext_new(vasprintf(&sentence, format, arguments) >= 0 ? sentence : "out of memory");
+
+	free(sentence);
+	return text;
+}
+
 static json_t *refuse(const char *format, ...) PRINTF_LIKE(1, 2);
 
 static json_t *refuse(const char *format, ...)
@@ -44,9 +56,20 @@ static json_t *refuse(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	json_object_set_new(answer, "error", json_vsprintf(format, arguments));
+	json_object_set_new(answer, "error", say(format, arguments));
 	va_end(arguments);
 	return answer;
+}
+
+static void warn(json_t *warnings, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void warn(json_t *warnings, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	json_array_append_new(warnings, say(format, arguments));
+	va_end(arguments);
 }
 
 static const char *text_of(const struct call *c, const char *key)
@@ -82,17 +105,6 @@ static json_t *ready(const struct call *c)
 	return ready_make(&c->world->status, json_is_true(json_object_get(c->object, "zones")));
 }
 
-/* Diagnostics may quote what the environment holds, which need not be UTF-8. */
-static json_t *lines(char *said)
-{
-	if (said == NULL)
-		return json_string("");
-	json_t *as_it_is = json_string(said);
-	for (char *at = said; as_it_is == NULL && *at != '\0'; at++)
-		*at = (*at & 0x80) != 0 ? '?' : *at;
-	return as_it_is != NULL ? as_it_is : json_string(said);
-}
-
 static json_t *reload(const struct call *c)
 {
 	struct command_reload result = {.said = NULL};
@@ -102,7 +114,7 @@ static json_t *reload(const struct call *c)
 	c->world->reload(c->world->arg, &result);
 	json_t *answer = result.loaded ? json_object() : refuse("%s was not loaded; everything stays as it was", path);
 	json_object_set_new(answer, "loaded", json_boolean(result.loaded));
-	json_object_set_new(answer, "diagnostics", lines(result.said));
+	json_object_set_new(answer, "diagnostics", jsontext_new(result.said != NULL ? result.said : ""));
 	free(result.said);
 	return answer;
 }
@@ -174,7 +186,7 @@ static bool takes_questions(const struct pool *p)
 static void warn_drained(const struct call *c, const struct pool *p, json_t *warnings)
 {
 	log_warn("no address of %s takes questions any more: all are drained", p->name);
-	json_array_append_new(warnings, json_sprintf("no address of %s takes questions any more: all are drained", p->name));
+	warn(warnings, "no address of %s takes questions any more: all are drained", p->name);
 	c->world->drained(c->world->arg, p);
 }
 
@@ -196,7 +208,7 @@ static json_t *change_drain(const struct call *c, bool drained)
 			continue;
 		places += meant;
 		log_info("%s of %s is %s, asked for by uid %u (pid %u)", from, s->pools[i].name, verb, c->uid, c->pid);
-		json_array_append_new(endpoints, json_string(s->pools[i].name));
+		json_array_append_new(endpoints, jsontext_new(s->pools[i].name));
 		if (took && !takes_questions(&s->pools[i]))
 			warn_drained(c, &s->pools[i], warnings);
 	}

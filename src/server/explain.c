@@ -9,6 +9,7 @@
 
 #include "base/strbuf.h"
 #include "core/pool_order.h"
+#include "server/jsontext.h"
 #include "server/persist_record.h"
 #include "wire/dns.h"
 #include "wire/text.h"
@@ -32,14 +33,6 @@ struct walk {
 
 /* ---- small things ---- */
 
-/* What zones.conf took from the environment need not be UTF-8. */
-static json_t *text(const char *from)
-{
-	json_t *t = from != NULL ? json_string(from) : json_null();
-
-	return t != NULL ? t : json_string("?");
-}
-
 static const struct config_zone *zone_config(const struct walk *w)
 {
 	return w->snapshot->zones[w->zone].config;
@@ -60,7 +53,7 @@ static json_t *to_of(const struct snapshot *s, const struct config_zone *zone)
 	json_t *to = json_array();
 
 	for (size_t i = 0; i < zone->to_count; i++)
-		json_array_append_new(to, text(s->config->endpoints[zone->to[i]].name));
+		json_array_append_new(to, jsontext_new(s->config->endpoints[zone->to[i]].name));
 	return to;
 }
 
@@ -79,11 +72,11 @@ static json_t *make_zone(const struct walk *w, const struct config_zone *zone, c
 	char name[TEXT_NAME_MAX];
 	json_t *z = json_object();
 
-	json_object_set_new(z, "name", text(text_name(&zone->name, name)));
+	json_object_set_new(z, "name", jsontext_new(text_name(&zone->name, name)));
 	json_object_set_new(z, "line", json_integer(zone->line));
-	json_object_set_new(z, "from", text(zone->source_text));
+	json_object_set_new(z, "from", jsontext_new(zone->source_text));
 	json_object_set_new(z, "to", to_of(w->snapshot, zone));
-	json_object_set_new(z, "why", text(why));
+	json_object_set_new(z, "why", jsontext_new(why));
 	return z;
 }
 
@@ -237,12 +230,12 @@ static json_t *make_address(const struct walk *w, const struct pool *p, const st
 	else if (asked)
 		add_choice(&s, p, step, number == 1);
 	uint32_t hundredths = rtt_us / 10;
-	json_object_set_new(a, "address", text(u->text));
-	json_object_set_new(a, "az", text(p->places[step->place].az));
+	json_object_set_new(a, "address", jsontext_new(u->text));
+	json_object_set_new(a, "az", jsontext_new(p->places[step->place].az));
 	json_object_set_new(a, "place", asked && !step->above_rate ? json_integer(number) : json_null());
 	json_object_set_new(a, "state", w->question->live ? json_string(status_address(p, step->place)) : json_null());
 	json_object_set_new(a, "rtt_ms", rtt_us == 0 ? json_null() : json_real(hundredths / 100.0));
-	json_object_set_new(a, "why", text(why));
+	json_object_set_new(a, "why", jsontext_new(why));
 	return a;
 }
 
@@ -281,12 +274,12 @@ static json_t *make_endpoint(const struct walk *w, int i)
 	pool_order(p, 0, w->world->now_us, steps);
 	for (int k = 0; k < p->count; k++)
 		json_array_append_new(addresses, make_address(w, p, &steps[k], k + 1));
-	json_object_set_new(e, "name", text(p->name));
+	json_object_set_new(e, "name", jsontext_new(p->name));
 	json_object_set_new(e, "inbound_endpoint", json_boolean(is_inbound(w, p)));
 	json_object_set_new(e, "state", w->question->live ? json_string(status_pool_text(p)) : json_null());
 	json_object_set_new(e, "policy", json_string(status_policy_text(c->options.policy)));
 	json_object_set_new(e, "asked", json_boolean(p == w->pool));
-	json_object_set_new(e, "why", text(why));
+	json_object_set_new(e, "why", jsontext_new(why));
 	json_object_set_new(e, "addresses", addresses);
 	return e;
 }
@@ -329,8 +322,8 @@ static json_t *make_cache(const struct walk *w)
 	json_object_set_new(c, "age_seconds", json_integer(hit->age_s));
 	json_object_set_new(c, "ttl_left_seconds", json_integer(hit->ttl_left_s));
 	json_object_set_new(c, "stale_seconds", json_integer(hit->stale_s));
-	json_object_set_new(c, "address", p != NULL ? text(p->places[place].upstream->text) : json_null());
-	json_object_set_new(c, "az", p != NULL ? text(p->places[place].az) : json_null());
+	json_object_set_new(c, "address", p != NULL ? jsontext_new(p->places[place].upstream->text) : json_null());
+	json_object_set_new(c, "az", p != NULL ? jsontext_new(p->places[place].az) : json_null());
 	json_object_set_new(c, "from_disk", json_boolean(hit->origin == PERSIST_RECORD_ORIGIN));
 	json_object_set_new(c, "dnssec_ok", json_boolean(w->known_bits & CACHE_KEY_DO));
 	json_object_set_new(c, "checking_disabled", json_boolean(w->known_bits & CACHE_KEY_CD));
@@ -437,7 +430,7 @@ static json_t *make_death(const struct walk *w)
 	else
 		say_rest(w, &s);
 	strbuf_add(&s, ".");
-	return text(sentence);
+	return jsontext_new(sentence);
 }
 
 /* ---- all of it ---- */
@@ -457,7 +450,7 @@ static void set_route(const struct walk *w, json_t *e)
 	strbuf_init(&s, now, sizeof(now));
 	say_now(w, &s);
 	json_object_set_new(e, "cache", make_cache(w));
-	json_object_set_new(e, "now", text(now));
+	json_object_set_new(e, "now", jsontext_new(now));
 }
 
 struct json_t *explain_make(const struct status_world *world, const struct explain_question *q)
@@ -471,14 +464,14 @@ struct json_t *explain_make(const struct status_world *world, const struct expla
 	bool refused;
 
 	const char *odd = odd_type(q->type, &refused);
-	json_object_set_new(e, "name", text(text_name(q->name, name)));
+	json_object_set_new(e, "name", jsontext_new(text_name(q->name, name)));
 	json_object_set_new(e, "type", json_string(text_type(q->type, type)));
 	json_object_set_new(e, "live", json_boolean(q->live));
 	json_object_set_new(e, "zone", make_matched(&w));
 	json_object_set_new(e, "lost", make_lost(&w, &left_out));
 	json_object_set_new(e, "lost_left_out", json_integer((json_int_t)left_out));
-	json_object_set_new(e, "note", text(odd));
-	json_object_set_new(e, "answered_here", zone->special != SPECIAL_NONE ? text(specials[zone->special]) : json_null());
+	json_object_set_new(e, "note", jsontext_new(odd));
+	json_object_set_new(e, "answered_here", zone->special != SPECIAL_NONE ? jsontext_new(specials[zone->special]) : json_null());
 	json_object_set_new(e, "config", status_config(world));
 	if (zone->special != SPECIAL_NONE || refused)
 		return e;

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "server/jsontext.h"
 #include "server/ready.h"
 #include "wire/text.h"
 
@@ -35,12 +36,10 @@ static const char *const states[] = {"up", "slow", "suspect", "down", "drained"}
 
 /* ---- small things ---- */
 
-/* Texts of zones.conf are UTF-8 but for what came from the environment; jansson takes nothing else. */
+/* A label that has no value is an empty one. */
 static json_t *text(const char *from)
 {
-	json_t *t = json_string(from != NULL ? from : "");
-
-	return t != NULL ? t : json_string("?");
+	return jsontext_new(from != NULL ? from : "");
 }
 
 static json_t *count(uint64_t n)

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "server/jsontext.h"
 #include "server/ready.h"
 #include "wire/text.h"
 
@@ -85,14 +86,6 @@ static json_t *count(uint64_t n)
 	return json_integer((json_int_t)n);
 }
 
-/* Texts of zones.conf are UTF-8 but for what came from the environment; jansson takes nothing else. */
-static json_t *text(const char *from)
-{
-	json_t *t = json_string(from);
-
-	return t != NULL ? t : json_string("?");
-}
-
 /* Time since `then_us`; null if it never was. */
 static json_t *age(uint64_t then_us, uint64_t now_us)
 {
@@ -162,8 +155,8 @@ static json_t *make_address(const struct status_world *w, const struct pool *p, 
 		cause = status_cause(&r);
 	else if (strcmp(state, "down") == 0)
 		cause = "no address of the endpoint answers"; /* of an outage no address remembers anything */
-	json_object_set_new(a, "address", text(u->text));
-	json_object_set_new(a, "az", p->places[place].az != NULL ? text(p->places[place].az) : json_null());
+	json_object_set_new(a, "address", jsontext_new(u->text));
+	json_object_set_new(a, "az", jsontext_new(p->places[place].az));
 	json_object_set_new(a, "state", json_string(state));
 	json_object_set_new(a, "up", json_boolean(status_address_is_up(p, place)));
 	json_object_set_new(a, "rtt_ms", rtt_us == 0 ? json_null() : rounded((double)rtt_us / US_PER_MS, 2));
@@ -183,7 +176,7 @@ static json_t *make_endpoint(const struct status_world *w, size_t i)
 	const struct pool *p = &w->snapshot->pools[i];
 	json_t *e = json_object(), *addresses = json_array();
 
-	json_object_set_new(e, "name", text(p->name));
+	json_object_set_new(e, "name", jsontext_new(p->name));
 	json_object_set_new(e, "kind", json_string(kinds[w->snapshot->config->endpoints[i].kind]));
 	json_object_set_new(e, "state", json_string(pool_states[status_pool(p)]));
 	json_object_set_new(e, "policy", json_string(policies[w->snapshot->config->endpoints[i].options.policy]));
@@ -224,9 +217,9 @@ static json_t *make_zone(const struct snapshot *s, size_t i, enum status_pool st
 	json_t *z = json_object(), *to = json_array();
 	char name[TEXT_NAME_MAX];
 
-	json_object_set_new(z, "name", text(text_name(&s->zones[i].config->name, name)));
+	json_object_set_new(z, "name", jsontext_new(text_name(&s->zones[i].config->name, name)));
 	for (int k = 0; k < r->count; k++)
-		json_array_append_new(to, text(r->pools[k]->name));
+		json_array_append_new(to, jsontext_new(r->pools[k]->name));
 	json_object_set_new(z, "to", to);
 	json_object_set_new(z, "state", json_string(pool_states[state]));
 	json_object_set_new(z, "association", json_string(associations[snapshot_zone_association(s, i)]));
@@ -340,7 +333,7 @@ struct json_t *status_config(const struct status_world *w)
 
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
 	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)w->snapshot->config->digest);
-	json_object_set_new(c, "path", text(w->zones_path));
+	json_object_set_new(c, "path", jsontext_new(w->zones_path));
 	json_object_set_new(c, "digest", json_string(digest));
 	json_object_set_new(c, "loaded_at", json_string(stamp));
 	json_object_set_new(reloads, "ok", count(w->reloads_ok));

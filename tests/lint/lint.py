@@ -49,7 +49,7 @@ FOREIGN = [
     ("ldns/*", ["src/wire/text.c", "src/sim/zone.c", "tests/*"], "ldns"),
     (
         "jansson.h",
-        ["src/server/%s.c" % unit for unit in ("command", "status", "explain", "exposition", "ready")]
+        ["src/server/%s.c" % unit for unit in ("command", "jsontext", "status", "explain", "exposition", "ready")]
         + ["src/cli/*.c", "src/http/*.c", "tests/*"],
         "jansson",
     ),

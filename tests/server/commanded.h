@@ -31,6 +31,7 @@ struct commanded {
 	const char *drained_name; /* of the pool that command_world.drained was told last */
 	bool reload_works;
 	const char *reload_says;
+	const char *zones_path; /* "zones.conf" */
 	unsigned reloads;
 	bool own;             /* who gives the commands: the daemon's own user, else a stranger */
 	bool pages;           /* or r53fwd-http */
@@ -73,7 +74,7 @@ static inline struct status_world look(struct commanded *c)
 		.probed = true,
 		.now_us = COMMANDED_BEGIN_US + world_now_us(c->world),
 		.started_us = COMMANDED_BEGIN_US,
-		.zones_path = "zones.conf",
+		.zones_path = c->zones_path,
 		.started_at = 1763999000,
 		.loaded_at = 1764000000,
 		.reloads_ok = 3,
@@ -124,6 +125,7 @@ static inline void expect_error(struct commanded *c, const char *text, const cha
 static inline void commanded_start(struct commanded *c, const char *conf)
 {
 	memset(c, 0, sizeof(*c));
+	c->zones_path = "zones.conf";
 	c->world = world_new(conf);
 	c->qps = qps_new();
 	c->history = history_new();

@@ -24,6 +24,7 @@ target_link_options(test_server_handover PRIVATE -Wl,--wrap=loop_now_us,--wrap=l
 r53fwd_test(server console)
 r53fwd_test(server history)
 r53fwd_test(server keeper)
+r53fwd_test(server jsontext LIBRARIES PkgConfig::JANSSON)
 foreach(unit command status explain exposition ready)
   r53fwd_test(server ${unit} SOURCES ${WORLD} LIBRARIES PkgConfig::JANSSON)
 endforeach()
