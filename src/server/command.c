@@ -83,7 +83,9 @@ static json_t *status(const struct call *c)
 {
 	const char *zones = text_of(c, "zones");
 
-	return status_make(&c->world->status, zones != NULL && strcmp(zones, "all") == 0);
+	if (zones != NULL && strcmp(zones, "all") != 0)
+		return refuse("`zones` of status must be `all`");
+	return status_make(&c->world->status, zones != NULL);
 }
 
 static json_t *alive(const struct call *c)
@@ -280,25 +282,34 @@ static const struct {
 #undef CONTROL
 };
 
-static bool is_word_of(const char *words, const char *word)
+/* What the key's value must be: "text" or "flag", and what follows; NULL: nobody knows the key. */
+static const char *kind_of(const char *keys, const char *key)
 {
-	size_t len = strlen(word);
+	size_t len = strlen(key);
 
-	for (const char *at = words; (at = strstr(at, word)) != NULL && len > 0; at += len)
-		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-			return true;
-	return false;
+	for (const char *at = keys; (at = strstr(at, key)) != NULL && len > 0; at += len)
+		if ((at == keys || at[-1] == ' ') && at[len] == ':')
+			return at + len + 1;
+	return NULL;
 }
 
-/* A key that nobody knows is refused: `{"command": "flush", "zome": "x"}` must not mean something else than was meant. */
-static const char *unknown_key(json_t *object, const char *keys)
+/* What is not understood is refused: `{"command": "flush", "zome": "x"}` must not mean something else than was meant, nor `"type": 5` the
+ * same as no type. NULL: all is well. */
+static json_t *refuse_keys(const struct call *c, const char *name, const char *keys)
 {
-	void *at = json_object_iter(object);
+	void *at = json_object_iter(c->object);
+	char given[SHOWN_MAX];
 
-	for (; at != NULL; at = json_object_iter_next(object, at)) {
+	for (; at != NULL; at = json_object_iter_next(c->object, at)) {
 		const char *key = json_object_iter_key(at);
-		if (strcmp(key, "command") != 0 && !is_word_of(keys, key))
-			return key;
+		const json_t *value = json_object_iter_value(at);
+		if (strcmp(key, "command") == 0)
+			continue;
+		const char *kind = kind_of(keys, key);
+		if (kind == NULL)
+			return refuse("%s does not know `%s`", name, shown(key, given));
+		if (strncmp(kind, "flag", 4) == 0 ? !json_is_boolean(value) : !json_is_string(value))
+			return refuse("`%s` of %s must be %s", key, name, strncmp(kind, "flag", 4) == 0 ? "true or false" : "a text");
 	}
 	return NULL;
 }
@@ -315,8 +326,8 @@ static json_t *dispatch(const struct call *c)
 			continue;
 		if (rows[i].reach == PEOPLE && c->world->only_looks(c->world->arg, (pid_t)c->pid))
 			return refuse("%s is nothing that r53fwd-http may ask for", name);
-		const char *unknown = unknown_key(c->object, rows[i].keys);
-		return unknown != NULL ? refuse("%s does not know `%s`", name, shown(unknown, given)) : rows[i].run(c);
+		json_t *refusal = refuse_keys(c, name, rows[i].keys);
+		return refusal != NULL ? refusal : rows[i].run(c);
 	}
 	return refuse("there is no command `%s`", shown(name, given));
 }

@@ -97,6 +97,20 @@ static void unknown_keys_are_refused(void **state)
 	expect_error(&c, "{\"command\": \"flush\", \"\": \"x\"}", "flush does not know ``");
 }
 
+/* "yes" is not true, and 5 is no type. */
+static void values_of_the_wrong_type_are_refused(void **state)
+{
+	(void)state;
+	expect_error(&c, "{\"command\": \"ready\", \"zones\": \"yes\"}", "`zones` of ready must be true or false");
+	expect_error(&c, "{\"command\": \"ready\", \"zones\": 1}", "`zones` of ready must be true or false");
+	expect_error(&c, "{\"command\": \"explain\", \"name\": \"a\", \"type\": 5}", "`type` of explain must be a text");
+	expect_error(&c, "{\"command\": \"flush\", \"name\": null, \"all\": true}", "`name` of flush must be a text");
+	expect_error(&c, "{\"command\": \"flush\", \"all\": \"true\"}", "`all` of flush must be true or false");
+	expect_error(&c, "{\"command\": \"status\", \"zones\": true}", "`zones` of status must be a text");
+	expect_error(&c, "{\"command\": \"status\", \"zones\": \"some\"}", "`zones` of status must be `all`");
+	json_decref(tell(&c, "{\"command\": \"ready\", \"zones\": false}"));
+}
+
 static void alive_is_alive(void **state)
 {
 	(void)state;
@@ -237,7 +251,6 @@ static void flush_wants_exactly_one_thing(void **state)
 	warm("www.corp.test", "A");
 	expect_error(&c, "{\"command\": \"flush\"}", one);
 	expect_error(&c, "{\"command\": \"flush\", \"all\": false}", one);
-	expect_error(&c, "{\"command\": \"flush\", \"name\": 5}", one);
 	expect_error(&c, "{\"command\": \"flush\", \"name\": \"a\", \"zone\": \"a\"}", one);
 	expect_error(&c, "{\"command\": \"flush\", \"name\": \"a\", \"all\": true}", one);
 	expect_error(&c, "{\"command\": \"flush\", \"name\": \"a..b\"}", "`a..b` is no name");
@@ -321,7 +334,7 @@ static void what_is_no_address_is_refused(void **state)
 	expect_error(&c, "{\"command\": \"drain\"}", wants);
 	expect_error(&c, "{\"command\": \"drain\", \"address\": \"seoul\"}", wants);
 	expect_error(&c, "{\"command\": \"drain\", \"address\": \"10.1.0.1:0\"}", wants);
-	expect_error(&c, "{\"command\": \"undrain\", \"address\": 1}", "undrain wants an address (IP, IP:PORT or [IP6]:PORT)");
+	expect_error(&c, "{\"command\": \"undrain\", \"address\": 1}", "`address` of undrain must be a text");
 	expect_error(&c, "{\"command\": \"drain\", \"address\": \"192.0.2.77\"}", "no endpoint has the address 192.0.2.77");
 }
 
@@ -446,6 +459,7 @@ int main(void)
 		TEST(what_is_no_command_is_answered_with_an_error),
 		TEST(long_words_come_back_short),
 		TEST(unknown_keys_are_refused),
+		TEST(values_of_the_wrong_type_are_refused),
 		TEST(alive_is_alive),
 		TEST(every_command_survives_that_any_one_allocation_of_its_answer_fails),
 		TEST(a_reload_that_works_gives_the_warnings_back),
