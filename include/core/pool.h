@@ -105,6 +105,7 @@ struct pool {
 	int prefer_az;             /* az_index, -1: none */
 	const char *az_wanted;     /* `prefer-az`, while the places are being added */
 	bool case_randomization, local, tcp;
+	bool inbound;              /* AWS's: it answers probes. What others do with `NS` of a zone is theirs to say */
 	uint8_t count;
 	struct pool_place places[POOL_MAX_UPSTREAMS];
 	/* shared, changing: */

@@ -85,6 +85,10 @@ static inline const struct snapshot_zone *snapshot_find_zone(const struct snapsh
 /* The first of a route's pools that may be used now, or NULL when all are down: the first that is steady, else the first that is open. */
 struct pool *snapshot_route_pool(const struct snapshot_route *r, uint64_t now_us);
 
+/* When all are down: the first that may be asked all the same, or NULL. Of an inbound endpoint it is known that it answers probes; other
+ * servers may leave them unanswered or refuse them, and answer questions. */
+struct pool *snapshot_route_unsure(const struct snapshot_route *r);
+
 /* The outage numbers of a route's pools together: when it changes, what was remembered of failures is void. */
 uint16_t snapshot_route_outage(const struct snapshot_route *r);
 

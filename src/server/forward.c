@@ -189,7 +189,7 @@ static void depart(struct forward *f, struct flight *fl, uint64_t now_us)
 struct miss {
 	const struct snapshot_zone *zone;
 	const struct snapshot_route *route;
-	struct pool *pool; /* who may be asked, NULL: all are down. Looked up once, for the main thread may close it at any moment */
+	struct pool *pool; /* who may be asked, NULL: all are down and known to be. Looked up once, for the main thread may close it at any moment */
 	struct cache_key key;
 	enum cache_result known;
 	struct cache_hit hit;
@@ -237,11 +237,9 @@ static struct pool *pool_to_ask(const struct snapshot_route *route, uint64_t now
 	return route->pools[0]->count == 0 ? NULL : snapshot_route_pool(route, now_us);
 }
 
-/* Asks without a client. */
-static void refresh(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, uint64_t now_us)
+/* Asks `pool` without a client; NULL: nobody. */
+static void refresh(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool, uint64_t now_us)
 {
-	struct pool *pool = pool_to_ask(&f->lease->snapshot->routes[zone->route], now_us);
-
 	if (pool == NULL || flight_find(f, key) != NULL)
 		return;
 	struct flight *fl = flight_new(f, zone, key, pool, now_us);
@@ -261,14 +259,18 @@ static bool serve_stale(struct forward *f, const struct client *c, const struct 
 }
 
 /* What an expired or failed entry is worth now. True if the query was answered. */
-static bool judge_known(struct forward *f, const struct client *c, const struct miss *m)
+static bool judge_known(struct forward *f, const struct client *c, struct miss *m)
 {
 	const struct cache_hit *hit = &m->hit;
-	bool out = m->pool == NULL;
+	struct pool *unsure = m->pool == NULL ? snapshot_route_unsure(m->route) : NULL;
+	bool out = m->pool == NULL && unsure == NULL;
 	bool failed_lately = hit->retry_at_s > c->now_us / US_PER_S && hit->outage == snapshot_route_outage(m->route);
 
-	if (m->known == CACHE_STALE && (out || failed_lately) && serve_stale(f, c, &m->key))
+	if (m->known == CACHE_STALE && (m->pool == NULL || failed_lately) && serve_stale(f, c, &m->key)) {
+		if (!failed_lately)
+			refresh(f, m->zone, &m->key, unsure, c->now_us);
 		return true;
+	}
 	if (m->known == CACHE_FAILED && failed_lately && !out) {
 		if (hit->rcode == FLIGHT_BLOCKED_RCODE)
 			landing_blocked(f, c, m->zone);
@@ -278,6 +280,8 @@ static bool judge_known(struct forward *f, const struct client *c, const struct 
 	}
 	if (out)
 		refuse_down(f, c, m->route);
+	if (unsure != NULL)
+		m->pool = unsure;
 	return out;
 }
 
@@ -324,7 +328,7 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	if (LIKELY(m.known == CACHE_FRESH)) {
 		metrics_add(f->world.metrics, METRIC_CACHE_HITS, 1);
 		if (UNLIKELY(m.hit.refresh))
-			refresh(f, zone, &m.key, c->now_us);
+			refresh(f, zone, &m.key, pool_to_ask(m.route, c->now_us), c->now_us);
 		return;
 	}
 	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
@@ -394,7 +398,7 @@ void forward_refresh(struct forward *f, const struct name *name, uint16_t type, 
 	if (zone->special != SPECIAL_NONE)
 		return;
 	cache_key_hash(s->cache, &key);
-	refresh(f, zone, &key, now_us);
+	refresh(f, zone, &key, pool_to_ask(&s->routes[zone->route], now_us), now_us);
 }
 
 /* ---- clock and messages */
@@ -470,8 +474,12 @@ void forward_pool_closed(struct forward *f, const char *pool_name, uint64_t now_
 	for (int i = 0; i < FLIGHT_BUCKETS; i++)
 		LIST_FOR_EACH(link, &f->table[i]) {
 			struct flight *fl = CONTAINER_OF(link, struct flight, chain);
-			if (strcmp(fl->pool->name, pool_name) == 0 && !flight_move(f, fl, now_us))
+			if (strcmp(fl->pool->name, pool_name) != 0 || flight_move(f, fl, now_us))
+				continue;
+			if (fl->pool->inbound)
 				flight_fail(f, fl, now_us);
+			else
+				landing_stale(f, fl, now_us); /* who knows: the others wait */
 		}
 }
 

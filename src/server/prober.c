@@ -20,6 +20,8 @@ struct probe {
 	bool out;                  /* a probe is unanswered */
 	bool again;                /* it is the second one, about another zone: the first was answered with an error */
 	bool done_once;
+	bool heard;                /* it has answered a probe, with whatever rcode */
+	uint64_t bad_since_us;     /* when the first of the last bad probes in a row was sent; 0: the last one was good */
 	uint64_t sent_us, next_us; /* last sent; next due */
 	struct name name;
 };
@@ -27,6 +29,7 @@ struct probe {
 struct prober_pool {
 	struct pool *pool;
 	uint64_t doubted_us, round_us; /* last doubt; next step round a closed pool */
+	uint64_t closed_us;            /* when it was closed last, or taken over closed */
 	uint8_t round;
 	size_t zone;               /* where the next probe's zone is looked for */
 	struct name good;          /* the last zone that somebody answered well; empty: none yet */
@@ -95,14 +98,19 @@ static void next_zone(struct prober *p, struct prober_pool *pp, struct name *out
 
 /* ---- judging */
 
+/* Whoever answers questions is there, whatever becomes of probes: a server may leave `NS` unanswered, or refuse it. Nor does the silence of
+ * one probe say anything of a server that has never answered one. */
 static bool is_out(const struct probe *b, uint64_t now_us)
 {
 	const struct upstream *u = b->upstream;
 	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
 
-	if (atomic_load_explicit(&u->drained, memory_order_relaxed) || health_state(&u->health) == HEALTH_DOWN)
+	if (atomic_load_explicit(&u->drained, memory_order_relaxed))
 		return true;
-	return b->out && answered_us < b->sent_us && now_us >= b->sent_us + patience_us(b);
+	if (health_state(&u->health) == HEALTH_DOWN && answered_us < b->bad_since_us)
+		return true;
+	bool telling = b->heard || b->pool->inbound;
+	return telling && b->out && answered_us < b->sent_us && now_us >= b->sent_us + patience_us(b);
 }
 
 static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
@@ -114,8 +122,15 @@ static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
 			return;
 	struct prober_pool *pp = &p->pools[pool - p->snapshot->pools];
 	pp->round_us = now_us + PROBER_DOWN_US;
+	pp->closed_us = now_us;
 	if (pool_close(pool))
 		p->world.closed(p->world.arg, pool);
+}
+
+static void note_bad(struct probe *b)
+{
+	if (b->bad_since_us == 0)
+		b->bad_since_us = b->sent_us;
 }
 
 static void judge_silence(struct probe *b, uint64_t now_us)
@@ -125,6 +140,7 @@ static void judge_silence(struct probe *b, uint64_t now_us)
 	transport_cancel(&b->via);
 	b->out = b->again = false;
 	b->done_once = true;
+	note_bad(b);
 	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
 	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
 		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
@@ -175,6 +191,7 @@ static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
 
 static void open_pool(struct prober *p, struct probe *answered, uint64_t now_us)
 {
+	answered->bad_since_us = 0;
 	if (!pool_open(answered->pool, answered->place, now_us))
 		return;
 	p->world.opened(p->world.arg, answered->pool, answered->place);
@@ -184,6 +201,7 @@ static void open_pool(struct prober *p, struct probe *answered, uint64_t now_us)
 			continue;
 		transport_cancel(&b->via); /* sent into the outage: its silence is void */
 		b->out = b->again = false;
+		b->bad_since_us = 0;
 		b->next_us = now_us;
 	}
 }
@@ -201,15 +219,21 @@ static bool ask_good_zone(struct prober *p, struct probe *b, uint64_t now_us)
 	return true;
 }
 
+/* A company's own server that does not want to be asked for the root, or for a zone's servers, is there all the same. */
+static bool is_refusal(const struct pool *p, uint16_t rcode)
+{
+	return !p->inbound && (rcode == DNS_REFUSED || rcode == DNS_NOTIMP || rcode == DNS_FORMERR);
+}
+
 static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 {
 	struct prober *p = b->prober;
 	struct health *h = &b->upstream->health;
-	bool good = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
+	bool good = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN || is_refusal(b->pool, rcode);
 	bool drained = atomic_load(&b->upstream->drained);
 
 	b->out = false;
-	b->done_once = true;
+	b->done_once = b->heard = true;
 	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
 	upstream_measure(b->upstream, 0, now_us - b->sent_us);
 	if (good && !drained && atomic_load(&b->pool->down)) {
@@ -219,8 +243,12 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	if (!good && ask_good_zone(p, b, now_us))
 		return;
 	b->again = false;
-	if (good)
+	if (good) {
 		pool_of(p, b)->good = b->name;
+		b->bad_since_us = 0;
+	} else {
+		note_bad(b);
+	}
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
 		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);
@@ -311,11 +339,30 @@ static struct probe *next_in_round(struct prober *p, struct prober_pool *pp)
 	return NULL;
 }
 
+/* Who has answered a question since the pool was closed, late or by somebody else's doing; NULL: nobody. */
+static struct probe *find_answer(struct prober *p, const struct prober_pool *pp)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct probe *b = p->probes[i];
+		if (b->pool == pp->pool && !atomic_load(&b->upstream->drained) &&
+		    atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed) > pp->closed_us)
+			return b;
+	}
+	return NULL;
+}
+
 /* One probe every PROBER_DOWN_US goes round a pool that is down. */
 static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t now_us)
 {
 	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
+	struct probe *answered = find_answer(p, pp);
+	if (answered != NULL) {
+		transport_cancel(&answered->via);
+		answered->out = answered->again = false;
+		open_pool(p, answered, now_us);
+		return now_us;
+	}
 	if (now_us >= pp->round_us) {
 		struct probe *b = next_in_round(p, pp);
 		if (b != NULL && b->out)
@@ -450,6 +497,7 @@ void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
 	}
 	for (size_t i = 0; i < s->pool_count; i++) {
 		pools[i].pool = &s->pools[i];
+		pools[i].closed_us = now_us;
 		for (int k = 0; k < s->pools[i].count; k++) {
 			struct probe *b = take_probe(p, old, old_count, s->pools[i].places[k].upstream, now_us);
 			if (b == NULL)

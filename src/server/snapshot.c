@@ -107,6 +107,7 @@ static bool compile_pool(struct snapshot *s, struct pool *p, const struct config
 	p->prefer_az = -1;
 	p->case_randomization = o->case_randomization;
 	p->local = e->kind == ENDPOINT_LOCAL;
+	p->inbound = e->kind == ENDPOINT_INBOUND;
 	p->tcp = o->transport == TRANSPORT_TCP;
 	inherit(p, previous);
 	for (size_t i = 0; i < e->count; i++)
@@ -468,6 +469,14 @@ struct pool *snapshot_route_pool(const struct snapshot_route *r, uint64_t now_us
 			open = r->pools[i];
 	}
 	return open;
+}
+
+struct pool *snapshot_route_unsure(const struct snapshot_route *r)
+{
+	for (int i = 0; i < r->count; i++)
+		if (!r->pools[i]->inbound && r->pools[i]->count > 0)
+			return r->pools[i];
+	return NULL;
 }
 
 uint16_t snapshot_route_outage(const struct snapshot_route *r)

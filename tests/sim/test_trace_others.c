@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Servers that are not AWS's, on a virtual clock: they answer questions, and do with probes what they like. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "story.h"
+
+#define GROUP                                                                                                                \
+	"resolvers: {office: {addresses: [10.9.0.1, 10.9.0.2], policy: ordered}}\n"                                          \
+	"zones: [{name: office.example, to: office}]\nlocal-upstreams: [192.168.0.2, 192.168.0.3]\n"                         \
+	"cache: {max-ttl: 1s, min-ttl: 0s}\n"
+
+static uint16_t ns_rcode; /* what `NS` is answered with; */
+static bool ns_silent;    /* or it is not */
+static bool cut_off;      /* nothing is answered at all */
+
+/* 10.1.2.3 to everything but `NS`, which only who knows the root, or serves the zone, can answer. */
+static size_t answer_names(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	static const uint8_t a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
+	struct question_upstream echo = *asked;
+	bool ns = asked->type == DNS_TYPE_NS;
+
+	(void)stream;
+	if (cut_off || (ns && ns_silent))
+		return 0;
+	echo.edns = false;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, (uint16_t)(DNS_QR | DNS_RD | DNS_RA | (ns ? ns_rcode : 0)));
+	if (ns)
+		return len;
+	memcpy(out + len, a, sizeof(a));
+	out[7] = 1;
+	return len + sizeof(a);
+}
+
+static void begin(const char *const ips[2])
+{
+	w = world_new(GROUP);
+	at(ips[0])->answer = at(ips[1])->answer = answer_names;
+	world_trace_off(w);
+	world_run_ms(w, 10000);
+}
+
+static const char *const local[] = {"192.168.0.2", "192.168.0.3"}, *const office[] = {"10.9.0.1", "10.9.0.2"};
+
+static int set_up(void **state)
+{
+	(void)state;
+	ns_rcode = DNS_NOERROR;
+	ns_silent = cut_off = false;
+	return 0;
+}
+
+/* New names, ten a second, for a minute, then nothing for ten, then one. */
+static void answer_all_day(const char *zone)
+{
+	char name[64];
+
+	for (int i = 0; i < 600; i++) {
+		snprintf(name, sizeof(name), "n%d.%s", i, zone);
+		assert_int_equal(ask_within(name, "A", 100)->rcode, DNS_NOERROR);
+	}
+	world_run_ms(w, 600000);
+	snprintf(name, sizeof(name), "late.%s", zone);
+	assert_int_equal(ask_within(name, "A", 100)->rcode, DNS_NOERROR);
+}
+
+static void servers_that_refuse_probes_and_answer_names_are_asked(void **state)
+{
+	(void)state;
+	ns_rcode = DNS_REFUSED;
+	begin(local);
+	answer_all_day("example.org");
+	assert_false(world_pool(w, "local")->down);
+	assert_int_equal(state_of(local[0]), HEALTH_UP);
+}
+
+static void servers_that_fail_at_the_root_and_answer_names_are_asked(void **state)
+{
+	(void)state;
+	ns_rcode = DNS_SERVFAIL;
+	begin(local);
+	answer_all_day("example.org");
+}
+
+static void servers_that_leave_probes_unanswered_and_answer_names_are_asked(void **state)
+{
+	(void)state;
+	ns_silent = true;
+	begin(office);
+	answer_all_day("office.example");
+	end(state);
+	begin(local);
+	answer_all_day("example.org");
+}
+
+/* The internet is away, the office's names are not: they must not go with it. */
+static void servers_that_answer_probes_no_more_are_asked_all_the_same(void **state)
+{
+	(void)state;
+	begin(local);
+	answer_all_day("example.org");
+	ns_silent = true;
+	world_run_ms(w, 3600000);
+	answer_all_day("printer.test");
+	world_run_ms(w, 3600000);
+	/* What is known costs no waiting, and is made fresh behind the client's back. */
+	const struct world_reply *r = ask_within("late.printer.test", "A", 50);
+	assert_non_null(r);
+	assert_int_equal(r->rcode, DNS_NOERROR);
+}
+
+static void servers_that_are_gone_are_down_and_the_first_answer_opens_them(void **state)
+{
+	(void)state;
+	begin(local);
+	assert_int_equal(ask_within("www.example.org", "A", 100)->rcode, DNS_NOERROR);
+	cut_off = true;
+	world_run_ms(w, 2000);
+	unsigned q = world_ask(w, "new.example.org", "A");
+	world_run_ms(w, 3900);
+	assert_null(world_reply(w, q)); /* it may be the probes */
+	assert_true(world_pool(w, "local")->down);
+	assert_non_null(ask_within("www.example.org", "A", 10)); /* stale, at once */
+	world_run_ms(w, 200);
+	assert_int_equal(world_reply(w, q)->rcode, DNS_SERVFAIL);
+	cut_off = false;
+	ns_silent = true;
+	world_run_ms(w, 6000);
+	assert_int_equal(ask_within("another.example.org", "A", 100)->rcode, DNS_NOERROR);
+	world_run_ms(w, 450);
+	assert_false(world_pool(w, "local")->down);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(servers_that_refuse_probes_and_answer_names_are_asked, set_up, end),
+		cmocka_unit_test_setup_teardown(servers_that_fail_at_the_root_and_answer_names_are_asked, set_up, end),
+		cmocka_unit_test_setup_teardown(servers_that_leave_probes_unanswered_and_answer_names_are_asked, set_up, end),
+		cmocka_unit_test_setup_teardown(servers_that_answer_probes_no_more_are_asked_all_the_same, set_up, end),
+		cmocka_unit_test_setup_teardown(servers_that_are_gone_are_down_and_the_first_answer_opens_them, set_up, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
