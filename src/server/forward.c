@@ -189,7 +189,7 @@ static void depart(struct forward *f, struct flight *fl, uint64_t now_us)
 struct miss {
 	const struct snapshot_zone *zone;
 	const struct snapshot_route *route;
-	struct pool *pool; /* who may be asked, NULL: all are down and known to be. Looked up once, for the main thread may close it at any moment */
+	struct pool *pool; /* who may be asked; NULL: all are down. Looked up once, for the main thread may close it at any moment */
 	struct cache_key key;
 	enum cache_result known;
 	struct cache_hit hit;
