@@ -203,10 +203,11 @@ class Serving(Case):
 
 
     def states(self, fwd):
-        return [address["state"] for endpoint in fwd.status()["endpoints"] for address in endpoint["addresses"]]
+        """Of the endpoint's addresses. The local upstream of some tests is nobody's: then `status` ends with another status."""
+        return [a["state"] for e in fwd.status(expect=None)["endpoints"] if e["name"] == "seoul" for a in e["addresses"]]
 
     def metric(self, fwd, name):
-        return fwd.status()["metrics"][f"r53fwd_{name}"]
+        return fwd.status(expect=None)["metrics"][f"r53fwd_{name}"]
 
     def check_recovers(self, fwd, name):
         """Who could not be heard may be thought silent for a moment; then it serves, over UDP and TCP."""
@@ -221,7 +222,7 @@ class Serving(Case):
         shed = 0
         for i, (only, error) in enumerate(
             (("socket", errno.EMFILE), ("socket", errno.ENFILE), ("socket", errno.ENOBUFS), ("uv_poll_init", errno.ENOSPC),
-             ("bind", errno.EADDRINUSE), ("setsockopt", errno.ENOMEM), ("malloc", errno.ENOMEM))
+             ("bind", errno.EADDRINUSE), ("setsockopt", errno.ENOMEM))
         ):
             with self.subTest(call=only, error=errno.errorcode[error]):
                 # Upstreams that nobody has asked yet: a socket is wanted for each of them.
@@ -230,14 +231,14 @@ class Serving(Case):
                 fwd.write_conf(text)
                 fwd.command("reload")
                 self.faults.arm(1, count=1 << 40, only=only, error=error)
-                answers = [ask(fwd, f"s{j}.corp.test") for j in range(10)] if only != "malloc" else []
+                answers = [ask(fwd, f"s{j}.corp.test") for j in range(10)]
                 self.faults.arm(0)
                 failed = [a for a in answers if lib.dns.rcode.to_text(a.rcode()) == "SERVFAIL"]
                 for answer in failed:
                     self.assertEqual([(0, "no descriptor, port or memory is left to ask with")], lib.ede(answer))
                 shed += len(failed)
-                self.assertIn(lib.dns.rcode.to_text(ask(fwd, "s0.corp.test").rcode()), ("NXDOMAIN", "NOERROR"))
-                self.assertEqual({"up"}, set(self.states(fwd)))
+                self.assertNotIn("down", self.states(fwd))
+                self.assertEqual("NXDOMAIN", lib.dns.rcode.to_text(ask(fwd, "s0.corp.test").rcode()))
         self.assertGreater(shed, 20)
         self.assertGreaterEqual(self.metric(fwd, "shed_total"), shed)
         self.assertGreaterEqual(self.metric(fwd, 'unsent_questions_total{reason="shortage"}'), shed)
@@ -257,7 +258,7 @@ class Serving(Case):
                     raw(fwd, make_query("big.corp.test", "TXT").to_wire(), tcp=tcp, timeout=0.1)
                 self.faults.arm(0)
                 if only == "sendmmsg":
-                    self.assertEqual({"up"}, set(self.states(fwd)))
+                    self.assertNotIn("down", self.states(fwd))
                 self.check_recovers(fwd, f"x{i}")
 
     def test_clients_wait_while_nothing_can_be_accepted(self):
@@ -284,7 +285,7 @@ class Serving(Case):
 
         def local():
             # The look at resolv.conf that is made each second may be the one that fails: then the reload's is good.
-            return [a["address"] for e in fwd.status()["endpoints"] for a in e["addresses"] if a["address"].startswith("127.99.99.99")]
+            return [a for e in fwd.status(expect=None)["endpoints"] for a in e["addresses"] if a["address"] == "127.99.99.99:53"]
 
         self.assertEqual(1, len(local()))
         for n in range(2, 8):
@@ -311,9 +312,9 @@ class Serving(Case):
                 faults = Faults(os.path.join(self.stage.folder, f"kept{i}.faults"))
                 faults.arm(1, count=1 << 40, only=only, error=error)
                 fwd = self.forwarder(text, name=f"kept{i}", env=faults.env, program=FAULTY)
-                self.assertIn("1 answers were taken from ", fwd.text())
                 ask(fwd, "v6.corp.test", "AAAA")
                 self.assertEqual(0, fwd.stop(), fwd.text())
+                self.assertIn("1 answers were taken from ", fwd.text())
                 self.assertRegex(fwd.text(), f"(?:cannot|could not) be written to {kept}")
                 self.assertIn(os.strerror(error), fwd.text())
                 with open(kept, "rb") as file:
@@ -389,7 +390,7 @@ class Descriptors(Case):
         sim = self.sim(zones=[CORP])
         conf = zones_conf([endpoint_conf(sim, extra="policy: ordered")], ZONES, self.world(), "workers: 1\n")
         fwd = self.forwarder(conf, before=["prlimit", f"--nofile={limit}:{limit}"])
-        self.assertIn("RLIMIT_NOFILE of 64", fwd.text())
+        wait_for(lambda: "RLIMIT_NOFILE of 64" in fwd.text(), what="a warning of the limit")
         self.expect(ask(fwd, "www.corp.test"), ips=["10.20.1.1", "10.20.1.2"])
         held = []
         for _ in range(2 * limit):
