@@ -41,6 +41,7 @@ struct flight {
 	uint32_t tried, tried_twice; /* places of `pool` */
 	uint32_t silent, unreachable, broken; /* places, for the error's text */
 	uint32_t blamed;       /* places whose silence was counted */
+	uint8_t left;          /* pools of the route that were turned away from */
 	uint32_t blocked;      /* places that answered what the zone does not expect … */
 	const struct pool *blocked_from; /* … the last pool that did; NULL: none */
 	struct addr blocked_by; /* and the address in its answer */

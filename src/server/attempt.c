@@ -151,8 +151,9 @@ void attempt_set_next(struct flight *fl, int place, uint64_t now_us)
 bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint64_t now_us)
 {
 	for (int tries = 0; tries < 2 * POOL_MAX_UPSTREAMS; tries++) {
+		/* While somebody may yet answer, who has answered with an error is not asked for it again. */
 		struct pool_wish wish = {.tried = fl->tried,
-					 .tried_twice = fl->tried_twice,
+					 .tried_twice = fl->tried_twice | (list_empty(&fl->attempts) ? 0 : fl->broken),
 					 .random = random_u32(f->world.random),
 					 .now_us = now_us,
 					 .other_az_only = other_az_only};
@@ -195,6 +196,13 @@ uint64_t attempt_next_judgement_us(const struct flight *fl, uint64_t now_us)
 	return at;
 }
 
+/* A path that is down says nothing of its addresses, nor does what was sent into it. */
+static bool is_of_an_outage(const struct pool *p, uint64_t sent_us)
+{
+	return atomic_load_explicit(&p->down, memory_order_relaxed) ||
+	       sent_us < atomic_load_explicit(&p->open_since_us, memory_order_relaxed);
+}
+
 static void judge_silent(struct forward *f, struct attempt *a, uint64_t now_us)
 {
 	struct flight *fl = a->flight;
@@ -205,8 +213,8 @@ static void judge_silent(struct forward *f, struct attempt *a, uint64_t now_us)
 	upstream_count(a->upstream, f->world.thread, UPSTREAM_TIMEOUTS);
 	if (current)
 		fl->silent |= bit;
-	if (!attempt_is_evidence(a) || atomic_load_explicit(&p->down, memory_order_relaxed))
-		return; /* a path that is down says nothing of its addresses */
+	if (!attempt_is_evidence(a) || is_of_an_outage(p, a->sent_us))
+		return;
 	if (fl->answered)
 		attempt_tell(f, p, a->upstream, health_never(&a->upstream->health, &p->rules, question_of(fl), now_us));
 	else if (!current || !(fl->blamed & bit))
@@ -229,7 +237,7 @@ void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us)
 				attempt_end(f, a); /* while somebody waits it stays: names may be slow, addresses need not be */
 		} else if (fl->answered && !a->overdue && now_us >= a->overdue_us) {
 			a->overdue = true;
-			if (attempt_is_evidence(a))
+			if (attempt_is_evidence(a) && !is_of_an_outage(attempt_pool(a), a->sent_us))
 				attempt_tell(f, attempt_pool(a), a->upstream,
 				     health_overdue(&a->upstream->health, question_of(fl), a->sent_us, now_us));
 		}
@@ -238,7 +246,8 @@ void attempt_judge_open(struct forward *f, struct flight *fl, uint64_t now_us)
 
 void attempt_give_up(struct forward *f, struct attempt *a)
 {
-	upstream_count(a->upstream, f->world.thread, UPSTREAM_TIMEOUTS);
+	if (!a->judged)
+		upstream_count(a->upstream, f->world.thread, UPSTREAM_TIMEOUTS);
 	if (!a->hinted && a->ends_us == 0)
 		a->flight->silent |= 1u << a->place;
 	attempt_end(f, a);
@@ -252,7 +261,7 @@ void attempt_blame(struct forward *f, struct flight *fl, uint64_t now_us)
 		struct upstream *u = fl->pool->places[i].upstream;
 		if (fl->broken >> i & 1)
 			attempt_tell(f, fl->pool, u, health_broken(&u->health, &fl->pool->rules, fl->rcodes[i], now_us));
-		else if (fl->silent >> i & 1 && !(fl->blamed >> i & 1))
+		else if (fl->silent >> i & 1 && !(fl->blamed >> i & 1) && !is_of_an_outage(fl->pool, fl->began_us))
 			attempt_tell(f, fl->pool, u, health_overdue(&u->health, question_of(fl), fl->began_us, now_us));
 	}
 }

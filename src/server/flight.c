@@ -131,10 +131,13 @@ uint8_t flight_pool_number(const struct flight *fl)
 
 bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	int after = flight_pool_number(fl) + 1;
-	struct pool *next = after < fl->route->count ? fl->route->pools[after] : NULL;
+	struct pool *next = NULL;
 
-	if (next == NULL || atomic_load_explicit(&next->down, memory_order_relaxed))
+	fl->left |= (uint8_t)(1u << flight_pool_number(fl));
+	for (int i = 0; i < fl->route->count && next == NULL; i++)
+		if (!(fl->left >> i & 1) && !atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
+			next = fl->route->pools[i];
+	if (next == NULL)
 		return false;
 	/* What is still out there must not take the places of the next endpoint's attempts. */
 	LIST_FOR_EACH (link, &fl->attempts)
@@ -269,7 +272,8 @@ void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us)
 /* Nobody has answered for longer than their timeouts: is it the name, or the path? Ask the prober, once. */
 static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	uint32_t silent = 0, azs = 0;
+	uint32_t silent = 0;
+	int usable = 0;
 
 	if (fl->doubted)
 		return;
@@ -280,9 +284,8 @@ static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
 	}
 	silent |= fl->silent;
 	for (int i = 0; i < fl->pool->count; i++)
-		if (silent >> i & 1)
-			azs |= 1u << fl->pool->places[i].az_index;
-	if (__builtin_popcount(silent) < MIN(2, fl->pool->count) || azs == 0)
+		usable += !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed);
+	if (silent == 0 || __builtin_popcount(silent) < MIN(2, usable))
 		return;
 	fl->doubted = true;
 	f->world.doubt(f->world.arg, fl->pool);

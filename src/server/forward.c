@@ -157,8 +157,20 @@ static bool wait_in(struct forward *f, struct flight *fl, const struct client *c
 	return true;
 }
 
-static void shed(struct forward *f, const struct client *c, const char *why)
+/* Another worker may have renewed the answer meanwhile, or driven it out. */
+static bool serve_stale(struct forward *f, const struct client *c, const struct cache_key *key)
 {
+	struct cache_hit again;
+	enum cache_result known = landing_from_cache(f, c, key, true, &again);
+
+	return known == CACHE_STALE || known == CACHE_FRESH;
+}
+
+/* There is no room to wait in. */
+static void shed(struct forward *f, const struct client *c, const struct cache_key *key, const char *why)
+{
+	if (serve_stale(f, c, key))
+		return;
 	metrics_add(f->world.metrics, METRIC_SHED, 1);
 	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_OTHER, why);
 }
@@ -169,7 +181,7 @@ static void join(struct forward *f, struct flight *fl, const struct client *c)
 
 	metrics_add(f->world.metrics, METRIC_COALESCED, 1);
 	if (!wait_in(f, fl, c))
-		shed(f, c, "too many clients wait for this name");
+		shed(f, c, &fl->key, "too many clients wait for this name");
 	else if (c->now_us >= fl->stale_at_us)
 		landing_stale(f, fl, c->now_us);
 	else if (nobody_waited)
@@ -213,7 +225,7 @@ static void go_upstream(struct forward *f, const struct client *c, const struct 
 		flight_land(f, fl);
 		flight_settle(f, fl, c->now_us);
 	}
-	shed(f, c, "too many questions are unanswered");
+	shed(f, c, &m->key, "too many questions are unanswered");
 }
 
 /* Every endpoint of the zone is known to be down, and nothing is known of the name. */
@@ -247,15 +259,6 @@ static void refresh(struct forward *f, const struct snapshot_zone *zone, const s
 		return;
 	metrics_add(f->world.metrics, METRIC_PREFETCHES, 1);
 	depart(f, fl, now_us);
-}
-
-/* Another worker may have renewed the answer meanwhile, or driven it out. */
-static bool serve_stale(struct forward *f, const struct client *c, const struct cache_key *key)
-{
-	struct cache_hit again;
-	enum cache_result known = landing_from_cache(f, c, key, true, &again);
-
-	return known == CACHE_STALE || known == CACHE_FRESH;
 }
 
 /* What an expired or failed entry is worth now. True if the query was answered. */

@@ -28,7 +28,9 @@ static bool all_are_doubtful(const struct pool *p)
 
 static bool has_next_pool(const struct flight *fl)
 {
-	return flight_pool_number(fl) + 1 < fl->route->count;
+	uint32_t all = (1u << fl->route->count) - 1, gone = fl->left | 1u << flight_pool_number(fl);
+
+	return (all & ~gone) != 0;
 }
 
 static bool has_answered_lately(const struct pool *p, uint64_t now_us)
@@ -85,8 +87,6 @@ static void go_on(struct forward *f, struct flight *fl, bool after_rcode, uint64
 		outcome_leave_pool(f, fl, now_us);
 		return;
 	}
-	if (!sent && after_rcode)
-		fl->next_at_us = UINT64_MAX; /* whoever is still out may answer */
 	flight_arm(f, fl, now_us);
 }
 
@@ -149,6 +149,16 @@ static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t
 	flight_arm(f, fl, now_us);
 }
 
+/* The same address once more, in another way. False: that cannot be, or would be above its max-qps. */
+static bool ask_again(struct forward *f, struct flight *fl, int place, bool stream, bool random_case, uint64_t now_us)
+{
+	if (!pool_take_rate(fl->pool, fl->pool->places[place].upstream, now_us)) {
+		fl->above_rate = true;
+		return false;
+	}
+	return attempt_start(f, fl, place, stream, random_case, now_us);
+}
+
 /* TC: the whole over TCP, from the same address; the cut one is kept as a last resort. */
 static void take_cut(struct forward *f, struct attempt *a, const uint8_t *message, size_t len, uint64_t now_us)
 {
@@ -166,7 +176,7 @@ static void take_cut(struct forward *f, struct attempt *a, const uint8_t *messag
 		fl->cut = copy;
 		fl->cut_len = (uint16_t)len;
 	}
-	if (place == POOL_NONE || !attempt_start(f, fl, place, true, false, now_us)) {
+	if (place == POOL_NONE || !ask_again(f, fl, place, true, false, now_us)) {
 		go_on(f, fl, false, now_us);
 		return;
 	}
@@ -184,7 +194,7 @@ static bool take_no_edns(struct forward *f, struct attempt *a, uint64_t now_us)
 	if (!a->via.asked.edns || f->answer.rcode != DNS_FORMERR || f->answer.edns.present || fl->landed || attempt_pool(a) != fl->pool)
 		return false;
 	atomic_store_explicit(&a->upstream->no_edns_until_us, now_us + POOL_NO_EDNS_US, memory_order_relaxed);
-	if (!attempt_start(f, fl, place, stream, true, now_us))
+	if (!ask_again(f, fl, place, stream, true, now_us))
 		return false;
 	attempt_end(f, a);
 	flight_arm(f, fl, now_us);
@@ -330,7 +340,7 @@ static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now
 	if (fl->landed || a->hinted || attempt_pool(a) != fl->pool)
 		return;
 	a->hinted = true;
-	if (attempt_start(f, fl, a->place, false, false, now_us) && fl->open > FORWARD_OPEN_ATTEMPTS)
+	if (ask_again(f, fl, a->place, false, false, now_us) && fl->open > FORWARD_OPEN_ATTEMPTS)
 		attempt_end(f, a);
 	flight_arm(f, fl, now_us);
 }
@@ -339,7 +349,7 @@ static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now
 static void flee(struct forward *f, struct attempt *a, uint64_t now_us)
 {
 	struct flight *fl = a->flight;
-	bool asked = attempt_pool(a) == fl->pool && attempt_start(f, fl, a->place, true, false, now_us);
+	bool asked = attempt_pool(a) == fl->pool && ask_again(f, fl, a->place, true, false, now_us);
 
 	attempt_end(f, a);
 	if (!asked) {

@@ -344,6 +344,7 @@ static void silent_address_is_given_time_when_the_others_answer_errors(void **st
 	       "[ 1000]   attempt 10.0.1.1: mixed.corp.example\n"
 	       "[ 1012]   attempt 10.0.2.1: mixed.corp.example\n"
 	       "[ 1016]   attempt 10.0.3.1: mixed.corp.example\n"
+	       "[ 1028]   attempt 10.0.1.1: mixed.corp.example\n"
 	       "[ 5000] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) SERVFAIL, 10.0.3.1:53 (az3) SERVFAIL\n");
 }
 

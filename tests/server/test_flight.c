@@ -165,6 +165,114 @@ static void endpoint_that_is_slower_than_stale_after_is_answered_for_from_stale(
 
 /* ---- to: [seoul, tokyo] */
 
+/* An error of one address must not end the asking of the others. */
+static void datagram_lost_before_an_error_is_sent_again(void **state)
+{
+	(void)state;
+	start("inbound-endpoints: {seoul: {policy: ordered, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}}\n" STORY_REST);
+	world_set(w, "10.0.1.1", WORLD_SILENT);
+	world_set(w, "10.0.2.1", WORLD_RCODE);
+	at("10.0.2.1")->rcode = DNS_SERVFAIL;
+	unsigned q = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 1);
+	world_set(w, "10.0.1.1", WORLD_WELL); /* it was but one */
+	world_run_ms(w, 300);
+	assert_non_null(world_reply(w, q));
+	assert_int_equal(world_reply(w, q)->rcode, DNS_NOERROR);
+}
+
+static void addresses_not_asked_yet_are_asked_after_an_error_of_the_last_other_az(void **state)
+{
+	(void)state;
+	start("inbound-endpoints: {seoul: {policy: ordered, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}, "
+	      "{ip: 10.0.1.2, az: az1}, {ip: 10.0.2.2, az: az2}]}}\n" STORY_REST);
+	world_set(w, "10.0.1.1", WORLD_SILENT);
+	world_set(w, "10.0.2.1", WORLD_RCODE);
+	at("10.0.2.1")->rcode = DNS_SERVFAIL;
+	assert_int_equal(ask_within("www.corp.example", "A", 300)->rcode, DNS_NOERROR);
+}
+
+static void region_that_was_left_out_at_first_is_turned_to(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	world_pool(w, "seoul")->open_since_us = world_now_us(w); /* open, but not for long yet: tokyo is asked */
+	world_set(w, "10.9.1.1", WORLD_SILENT);
+	world_set(w, "10.9.2.1", WORLD_SILENT);
+	unsigned q = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 2000);
+	assert_int_equal(world_reply(w, q)->rcode, DNS_NOERROR);
+}
+
+static void drained_addresses_do_not_hide_an_outage(void **state)
+{
+	(void)state;
+	start("inbound-endpoints: {seoul: {policy: ordered, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}}\n" STORY_REST);
+	world_upstream_state(w, "10.0.2.1")->drained = true;
+	world_set_all(w, WORLD_SILENT);
+	unsigned q = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 1000);
+	assert_non_null(world_reply(w, q));
+	assert_int_equal(world_reply(w, q)->rcode, DNS_SERVFAIL);
+}
+
+static void attempts_from_before_an_outage_ended_are_no_evidence(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_SILENT);
+	for (int i = 0; i < 5; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "n%d.corp.example", i);
+		world_ask(w, name, "A");
+		world_run_ms(w, 40);
+	}
+	world_run_ms(w, 600);
+	assert_true(world_pool(w, "seoul")->down);
+	world_set_all(w, WORLD_WELL);
+	world_run_ms(w, 600);
+	assert_false(world_pool(w, "seoul")->down);
+	world_trace(w);
+	world_run_ms(w, 2000);
+	assert_null(strstr(world_trace(w), "suspect"));
+}
+
+static void asking_once_more_over_tcp_counts_for_max_qps(void **state)
+{
+	char name[64];
+
+	(void)state;
+	start("inbound-endpoints: {seoul: {max-qps: 20, addresses: [10.0.1.1]}}\n" STORY_REST);
+	world_set(w, "10.0.1.1", WORLD_TRUNCATE);
+	world_run_ms(w, 2000); /* the bucket is full */
+	unsigned before = at("10.0.1.1")->asked;
+	world_trace_off(w);
+	for (int i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "n%d.corp.example", i);
+		world_ask(w, name, "A");
+	}
+	world_run_ms(w, 20);
+	assert_in_range(at("10.0.1.1")->asked - before, 15, 21);
+}
+
+static void too_many_clients_get_the_stale_answer_if_there_is_one(void **state)
+{
+	unsigned first = 0, last = 0;
+
+	(void)state;
+	start(STORY_ORDERED);
+	know("www.corp.example");
+	world_set_all(w, WORLD_SILENT);
+	world_trace_off(w);
+	for (int i = 0; i < 400; i++) {
+		last = world_ask(w, "www.corp.example", "A");
+		first = first == 0 ? last : first;
+	}
+	world_run_ms(w, 2500);
+	for (unsigned q = first; q <= last; q++)
+		assert_int_equal(world_reply(w, q)->rcode, DNS_NOERROR);
+}
+
 static void second_region_is_asked_when_the_first_is_silent(void **state)
 {
 	(void)state;
@@ -415,6 +523,13 @@ int main(void)
 		STORY(lame_name_that_was_known_is_served_stale_after_a_while),
 		STORY(slow_name_is_waited_for),
 		STORY(endpoint_that_is_slower_than_stale_after_is_answered_for_from_stale),
+		STORY(datagram_lost_before_an_error_is_sent_again),
+		STORY(addresses_not_asked_yet_are_asked_after_an_error_of_the_last_other_az),
+		STORY(region_that_was_left_out_at_first_is_turned_to),
+		STORY(drained_addresses_do_not_hide_an_outage),
+		STORY(attempts_from_before_an_outage_ended_are_no_evidence),
+		STORY(asking_once_more_over_tcp_counts_for_max_qps),
+		STORY(too_many_clients_get_the_stale_answer_if_there_is_one),
 		STORY(second_region_is_asked_when_the_first_is_silent),
 		STORY(second_region_is_asked_when_the_first_is_out_of_reach),
 		STORY(broken_name_is_not_asked_of_the_second_region),
