@@ -160,8 +160,8 @@ static bool read_again(struct server *s, FILE *said)
 		config_free(c);
 		return false;
 	}
-	if (!read_resolv(c, &r))
-		r = s->snapshot->resolv; /* the watch sees what has changed */
+	if (!read_resolv(c, &r) || (c->local_from_resolv && r.count == 0))
+		r = s->snapshot->resolv; /* the watch sees what has changed; one that leaves nobody is no change */
 	struct snapshot *next = snapshot_new(c, &r, s->snapshot);
 	if (next == NULL) {
 		bindings_cancel(&s->bindings);

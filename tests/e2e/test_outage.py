@@ -356,6 +356,19 @@ class ResolvConf(Case):
             self.write(self.one.addresses[0].ip)
             self.follows(self.ONE)
 
+    def test_a_reload_keeps_the_last_list_as_well(self):
+        """The host was switched over to us, which is what resolv.conf says now."""
+        self.write(self.one.addresses[0].ip)
+        self.start()
+        self.follows(self.ONE)
+        self.write(self.at.ip)
+        wait_for(lambda: "the last local upstreams are kept" in self.fwd.text(), patience_s=8, what="the warning")
+        for i in range(2):
+            self.fwd.signal(signal.SIGHUP)
+            wait_for(lambda n=i + 1: self.fwd.text().count(" loaded: ") == n, what="the reload")
+            self.expect(ask(self.fwd, f"n{i}.example"), "NXDOMAIN")
+            self.expect(ask(self.fwd, "www.example"), ips=[self.ONE])
+
     def test_ourselves_are_never_adopted(self):
         self.write(self.at.ip, self.two.addresses[0].ip)
         self.start()
