@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/program.h"
 #include "http/door.h"
 #include "net/loop.h"
 #include "sys/passed.h"
@@ -259,13 +260,13 @@ static int open_and_serve(struct settings *s, const struct addr *at)
 	return OK;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct settings s = {.control = default_control, .listen = default_listen, .user = "nobody", .level = LOG_INFO};
 	struct addr at;
 
 	passed_fill_standard();
-	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+	for (int option; (option = program_next_option(argc, argv, "", options, NULL)) != -1;) {
 		int status = take_option(&s, option);
 		if (status >= 0)
 			return status;
@@ -276,4 +277,9 @@ int main(int argc, char **argv)
 		return complain("--listen wants IP, IP:PORT or [IP6]:PORT, not", s.listen);
 	log_configure((enum log_level)s.level, s.format);
 	return open_and_serve(&s, &at);
+}
+
+int main(int argc, char **argv)
+{
+	return program_end("r53fwd-http", run(argc, argv));
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/keeper.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,7 @@
 /* Longer than an instance that is taken over from needs to hand the socket over. */
 enum { LOOKS_WITHOUT_SOCKET = 30 };
 
-enum { PORT = 9553, HOST_MAX = 253 };
+enum { PORT = 9553 };
 
 /* What is told. */
 enum { LISTEN, HOST, LOG_FORMAT, LOG_LEVEL, VALUES };
@@ -34,16 +33,6 @@ static bool is_address(const char *value)
 	return addr_parse(&a, value, PORT) == 0;
 }
 
-static bool is_host(const char *value)
-{
-	size_t len = 0;
-
-	for (; value[len] != '\0'; len++)
-		if (!isalnum((unsigned char)value[len]) && strchr(".-_:[]", value[len]) == NULL)
-			return false;
-	return len <= HOST_MAX;
-}
-
 static bool is_format(const char *value)
 {
 	return strcmp(value, "json") == 0;
@@ -62,7 +51,7 @@ struct keeper *keeper_new(const struct config *c)
 		.program = "r53fwd-http",
 		.fixed = {"--control", c->top.control, c->top.sandbox ? NULL : "--sandbox", "off"},
 		.fields = {[LISTEN] = {"--listen", is_address, true},
-			   [HOST] = {"--host", is_host, false},
+			   [HOST] = {"--host", config_is_host, false},
 			   [LOG_FORMAT] = {"--log-format", is_format, false},
 			   [LOG_LEVEL] = {"--log-level", is_level, false}},
 		.count = VALUES,

@@ -6,6 +6,7 @@ import subprocess
 
 from lib import R53FWD, R53SIM, Case, main
 
+R53FWD_HTTP = os.environ["R53FWD_HTTP"]
 FULL = "standard output cannot be written: No space left on device"
 
 
@@ -36,6 +37,7 @@ class CommandLine(Case):
                 self.assertEqual(said.splitlines()[-1:], [f"r53fwd: {FULL}"], said)
         status, said = self.to_full("status", "--watch", *zones)
         self.assertEqual((status, said[:len("r53fwd: standard output cannot")]), (1, "r53fwd: standard output cannot"))
+        self.assertEqual(self.to_full("--help", program=R53FWD_HTTP), (1, f"r53fwd-http: {FULL}\n"))
         for words in (["--help"], ["--version"], ["ctl", "--help"]):
             self.assertEqual(self.to_full(*words, program=R53SIM), (1, f"r53sim: {FULL}\n"))
 
@@ -43,6 +45,7 @@ class CommandLine(Case):
         self.assertIn("unrecognized option '--vers' (did you mean `--version`?)", self.usage("--vers"))
         self.assertIn("unrecognized option '--list'", self.usage("--list", "127.0.0.1:77"))
         self.assertIn("unrecognized option '--control-socket", self.usage("status", "--control-socket=/a"))
+        self.assertIn("unrecognized option '--cont", self.usage("--cont", "/nowhere", program=R53FWD_HTTP))
         self.assertIn("unrecognized option '--addr", self.usage("--zone", "/dev/null", "--addr=127.0.0.1", program=R53SIM))
         self.assertIn("unrecognized option '--con", self.usage("ctl", "--con", "/nowhere", "all", program=R53SIM))
 

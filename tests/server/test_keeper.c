@@ -210,6 +210,7 @@ static void nothing_but_values_that_fit_is_taken(void **state)
 		CASE("r127.0.0.1:9000\0--control\0\0\0", "--host"),
 		CASE("r127.0.0.1:9000\0-x\0\0\0", "--host"),
 		CASE("r127.0.0.1:9000\0a b\0\0\0", "--host"),
+		CASE("r127.0.0.1:9000\0[::1]\0\0\0", "--host"),
 		CASE("r127.0.0.1:9000\0a/../b\0\0\0", "--host"),
 		CASE("r127.0.0.1:9000\0a\nb\0\0\0", "--host"),
 		CASE("r127.0.0.1:9000\0a\0-x\0\0", "--log-format"),
@@ -219,7 +220,7 @@ static void nothing_but_values_that_fit_is_taken(void **state)
 		CASE("r127.0.0.1:9000\0", "too few values"),
 #undef CASE
 	};
-	static const char moved[] = "r127.0.0.9:9000\0[::1]\0json\0error";
+	static const char moved[] = "r127.0.0.9:9000\0dns.test\0json\0error";
 
 	adopt(s, "http: 127.0.0.1\n", true);
 	expect(s, "--control /run/c.sock --listen 127.0.0.1:9553");
@@ -230,7 +231,7 @@ static void nothing_but_values_that_fit_is_taken(void **state)
 	}
 	/* Nothing of all that was run: what comes next is what fits. */
 	assert_int_equal(send(find_pair(), moved, sizeof(moved), 0), sizeof(moved));
-	expect(s, "--control /run/c.sock --listen 127.0.0.9:9000 --host [::1] --log-format json --log-level error");
+	expect(s, "--control /run/c.sock --listen 127.0.0.9:9000 --host dns.test --log-format json --log-level error");
 }
 
 static void death_of_the_process_is_said_once(void **state)
