@@ -199,6 +199,9 @@ NODISCARD struct config *config_load(const char *path, struct diagnostics *d);
  * addresses is a loop, so they must be known here. */
 NODISCARD struct config *config_load_listening(const char *path, const struct addr *listen, size_t count, struct diagnostics *d);
 
+/* The same at a reload, when questions wait for an answer meanwhile: what is no regular file is an error and is not waited for. */
+NODISCARD struct config *config_load_again(const char *path, const struct addr *listen, size_t count, struct diagnostics *d);
+
 /* The same from memory, for tests: `len` octets of `text`. */
 NODISCARD struct config *config_load_text(const char *text, size_t len, struct diagnostics *d);
 void config_free(struct config *c);
@@ -212,7 +215,8 @@ bool config_is_host(const char *text);
  * the file first. Heap. */
 NODISCARD char *config_read_control(const char *path);
 
-/* The digest that config_load would find now. 0, or -errno when the file cannot be read (-EFBIG: too large). */
+/* The digest that config_load would find now. 0, or -errno when the file cannot be read (-EFBIG: too large; -ENXIO: it is no regular
+ * file, and could be read once only). */
 NODISCARD int config_read_digest(const char *path, uint64_t *digest);
 
 /* What the rows say, for `r53fwd --print example|man|schema`: a commented zones.conf with every default, the options' section of

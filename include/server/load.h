@@ -8,7 +8,8 @@
 #include "config/config.h"
 #include "server/server.h"
 
-/* What is to be said of the file goes to `said`, a line each as diagnostics_print has it. NULL: it cannot be used. */
+/* At a reload. What is to be said of the file goes to `said`, a line each as diagnostics_print has it. NULL: it cannot be used; what is
+ * no regular file cannot. */
 NODISCARD struct config *load_zones(const struct server_options *o, FILE *said);
 
 /* At the start, when it is not yet known how the log is wanted: if the file loads, the log is configured and warnings go there; else

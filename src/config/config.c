@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -329,11 +330,26 @@ struct config *config_load_text(const char *text, size_t len, struct diagnostics
 	return load_text(text, len, NULL, 0, d);
 }
 
+/* Who may wait reads pipes and terminals too. Who must not gets -ENXIO for them: to open a FIFO alone can last for ever. */
+enum patience { MAY_WAIT, AT_ONCE };
+
+static int open_file(const char *path, enum patience patience)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | (patience == AT_ONCE ? O_NONBLOCK : 0));
+	struct stat s;
+
+	if (fd < 0 || patience == MAY_WAIT || fstat(fd, &s) < 0 || S_ISREG(s.st_mode) || S_ISDIR(s.st_mode))
+		return fd;
+	close(fd);
+	errno = ENXIO;
+	return -1;
+}
+
 /* Reads a file to its end; pipes have no size to ask for. Returns octets, -errno, or -EFBIG above the bound. */
-static ssize_t read_file(const char *path, char **text)
+static ssize_t read_file(const char *path, enum patience patience, char **text)
 {
 	size_t allocated = 64 << 10, len = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open_file(path, patience);
 	ssize_t got = fd < 0 ? -1 : 0;
 
 	*text = malloc(allocated);
@@ -363,12 +379,12 @@ const char *config_default_path(const char *path)
 }
 
 /* The text of zones.conf, wherever it stands; the caller frees. Returns as read_file does. */
-static ssize_t read_source(const char *path, char **text)
+static ssize_t read_source(const char *path, enum patience patience, char **text)
 {
 	const char *inline_text = getenv(CONFIG_INLINE);
 
 	if (strcmp(path, CONFIG_INLINE) != 0)
-		return read_file(path, text);
+		return read_file(path, patience, text);
 	*text = inline_text ? strdup(inline_text) : NULL;
 	if (!*text)
 		return inline_text ? -ENOMEM : -ENOENT;
@@ -387,7 +403,7 @@ static uint64_t digest_of(const char *text, ssize_t len)
 int config_read_digest(const char *path, uint64_t *digest)
 {
 	char *text;
-	ssize_t len = read_source(path, &text);
+	ssize_t len = read_source(path, AT_ONCE, &text);
 
 	if (len >= 0)
 		*digest = digest_of(text, len);
@@ -395,16 +411,18 @@ int config_read_digest(const char *path, uint64_t *digest)
 	return len < 0 ? (int)len : 0;
 }
 
-struct config *config_load_listening(const char *path, const struct addr *listen, size_t count, struct diagnostics *d)
+static struct config *load(const char *path, enum patience patience, const struct addr *listen, size_t count, struct diagnostics *d)
 {
 	struct config *c = NULL;
 	char *text;
-	ssize_t len = read_source(path, &text);
+	ssize_t len = read_source(path, patience, &text);
 
 	if (len == -EFBIG)
 		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "the file is larger than %d MiB", YAML_MAX_BYTES >> 20);
 	else if (len == -ENOMEM)
 		diagnostics_no_memory(d);
+	else if (len == -ENXIO)
+		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: it is a pipe or a device, which might keep the daemon waiting");
 	else if (len < 0)
 		diagnostics_add(d, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: %s", strerror((int)-len));
 	else
@@ -413,6 +431,16 @@ struct config *config_load_listening(const char *path, const struct addr *listen
 		c->digest = digest_of(text, len);
 	free(text);
 	return c;
+}
+
+struct config *config_load_listening(const char *path, const struct addr *listen, size_t count, struct diagnostics *d)
+{
+	return load(path, MAY_WAIT, listen, count, d);
+}
+
+struct config *config_load_again(const char *path, const struct addr *listen, size_t count, struct diagnostics *d)
+{
+	return load(path, AT_ONCE, listen, count, d);
 }
 
 struct config *config_load(const char *path, struct diagnostics *d)
@@ -428,7 +456,7 @@ char *config_read_control(const char *path)
 	char *text;
 
 	diagnostics_init(&d);
-	ssize_t len = read_source(path, &text);
+	ssize_t len = read_source(path, MAY_WAIT, &text);
 	if (len >= 0 && len <= YAML_MAX_BYTES)
 		tree = yaml_tree_read(text, (size_t)len, &d);
 	const struct yaml *root = tree ? yaml_tree_root(tree) : NULL;

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct config *load_zones(const struct server_options *o, FILE *said)
+static struct config *load(const struct server_options *o, bool again, FILE *said)
 {
 	struct diagnostics d;
 
 	diagnostics_init(&d);
-	struct config *c = config_load_listening(o->zones_path, o->listen, o->listen_count, &d);
+	struct config *c = again ? config_load_again(o->zones_path, o->listen, o->listen_count, &d)
+				 : config_load_listening(o->zones_path, o->listen, o->listen_count, &d);
 	diagnostics_print(&d, o->zones_path, said);
 	diagnostics_deinit(&d);
 	if (c == NULL)
@@ -19,6 +20,11 @@ struct config *load_zones(const struct server_options *o, FILE *said)
 	if (o->workers > 0)
 		c->top.workers = o->workers;
 	return c;
+}
+
+struct config *load_zones(const struct server_options *o, FILE *said)
+{
+	return load(o, true, said);
 }
 
 static void say_line(const char *line, size_t len, bool loaded)
@@ -60,7 +66,7 @@ struct config *load_first(const struct server_options *o)
 		log_error("cannot start: out of memory");
 		return NULL;
 	}
-	struct config *c = load_zones(o, said);
+	struct config *c = load(o, false, said);
 	bool whole = fclose(said) == 0 && text != NULL;
 	if (c != NULL)
 		log_configure(c->log.level, c->log.format);

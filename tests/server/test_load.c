@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/load.h"
@@ -149,6 +150,26 @@ static void file_that_is_wrong_throughout_does_not_fill_the_log(void **state)
 	assert_non_null(strstr(lines, "error: and 980 more; `r53fwd check` shows them all\n"));
 }
 
+/* To open a FIFO that nobody writes to waits for ever, and the main thread must not. */
+static void reload_does_not_wait_for_a_pipe(void **state)
+{
+	struct server_options o = options();
+	char expected[256], *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(20); /* ends the test that waits */
+	assert_null(load_zones(&o, out));
+	alarm(0);
+	fclose(out);
+	snprintf(expected, sizeof(expected), "%s: cannot be read: it is a pipe or a device, which might keep the daemon waiting\n", path);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -159,6 +180,7 @@ int main(void)
 		CASE(errors_of_the_first_load_go_to_stderr_as_they_are),
 		CASE(what_a_reload_says_has_its_level_once),
 		CASE(file_that_is_wrong_throughout_does_not_fill_the_log),
+		CASE(reload_does_not_wait_for_a_pipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
