@@ -28,7 +28,8 @@ bool confine_same_user(const struct config *a, const struct config *b);
  * Does nothing when `sandbox` is off. */
 void confine_forbid_rings(const struct config *c);
 
-/* Does nothing but say so when `sandbox` is off. */
+/* Does nothing but say so when `sandbox` is off. Before it builds the walls it warns of a zones.conf, and of files that local upstreams are
+ * taken from, that who we are by now may not read. */
 void confine_enter(struct confine *k, const struct config *c, const char *zones_path);
 
 /* Can `persist` of another configuration be written without a restart? NULL: nothing is to be written. */

@@ -2,6 +2,7 @@
 #include "server/confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,6 +59,30 @@ static void take_folder(char out[CONFINE_FOLDER_MAX], const char *file)
 	out[len] = '\0';
 }
 
+static bool is_denied(const char *path)
+{
+	/* Opened, not asked about: whatever it is that denies it. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && (error == EACCES || error == EPERM);
+}
+
+/* It was read at the start, by whoever we were then. A reload that fails for this reason should not be the first to say so. */
+static void warn_of_unreadable(const struct config *c, const char *zones_path)
+{
+	unsigned uid = (unsigned)geteuid();
+
+	if (strcmp(zones_path, CONFIG_INLINE) != 0 && is_denied(zones_path))
+		log_warn("%s cannot be read by this process any more (it runs as uid %u now, without root's powers): no reload will work "
+			 "until it can", zones_path, uid);
+	for (const char *const *path = resolv_paths(); c->local_from_resolv && *path != NULL; path++)
+		if (is_denied(*path))
+			log_warn("%s cannot be read by this process (it runs as uid %u now, without root's powers): no local upstreams are "
+				 "taken from it", *path, uid);
+}
+
 /* One inode is all that landlock can be told of there. */
 static void warn_of_root(const struct sandbox_plan *p)
 {
@@ -105,11 +130,12 @@ void confine_enter(struct confine *k, const struct config *c, const char *zones_
 {
 	memset(k, 0, sizeof(*k));
 	take_folder(k->folder, c->cache.persist);
+	int error = c->top.sandbox ? privilege_shed() : 0;
+	warn_of_unreadable(c, zones_path);
 	if (!c->top.sandbox) {
 		log_warn("`sandbox: off`: whoever takes this process over has all that its user has");
 		return;
 	}
-	int error = privilege_shed();
 	if (error != 0)
 		log_warn("capabilities are kept: %s", strerror(-error));
 	k->walled = enter(c, zones_path);

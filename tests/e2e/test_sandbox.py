@@ -163,6 +163,31 @@ class User(Case):
         self.assertEqual(1, fwd.wait())
         self.assertRegex(fwd.text(), r"cache.*Permission denied")
 
+    def test_a_file_that_the_user_cannot_read_is_said_at_the_start(self):
+        """It was read as root; no reload will be able to."""
+        resolv = os.path.join(self.stage.folder, "resolv.conf")
+        with open(resolv, "w", encoding="ascii") as file:
+            file.write("nameserver 192.0.2.53\n")
+        os.chmod(resolv, 0o600)
+        sim = self.sim(zones=[CORP])
+        conf = "inbound-endpoints:\n" + endpoint_conf(sim) + f"zones: [{ZONES[0]}]\nuser: nobody\ncontrol: {self.run_folder}/control\n"
+        mask = os.umask(0o077)
+        try:
+            fwd = self.forwarder(conf, env={"R53FWD_RESOLV_CONF": resolv})
+        finally:
+            os.umask(mask)
+        fwd.control = f"{self.run_folder}/control"
+        as_who = f"(it runs as uid {self.who.pw_uid} now, without root's powers)"
+        self.assertIn(f"{fwd.conf} cannot be read by this process any more {as_who}: no reload will work until it can", fwd.text())
+        self.assertIn(f"{resolv} cannot be read by this process {as_who}: no local upstreams are taken from it", fwd.text())
+        self.assertIn("Permission denied", fwd.command("reload", expect=1)[1])
+        os.chmod(fwd.conf, 0o644)
+        fwd.command("reload")
+
+    def test_a_file_that_can_be_read_is_no_news(self):
+        fwd, _ = self.start()
+        self.assertNotIn("cannot be read", fwd.text())
+
 
 if __name__ == "__main__":
     main()
