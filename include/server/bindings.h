@@ -14,9 +14,14 @@
 #include "config/config.h"
 #include "server/worker.h"
 
+struct binding_socket {
+	int fd;
+	enum listen_kind kind;
+};
+
 struct binding {
 	struct addr addr;
-	int *fds;       /* heap, [count]: of either kind; NULL once the workers own them */
+	struct binding_socket *sockets; /* heap, [count]; NULL once the workers own them */
 	size_t count;
 	bool inherited; /* some come from another instance */
 	bool wanted;    /* by the configuration being prepared */

@@ -18,35 +18,26 @@ void bindings_init(struct bindings *b, uint32_t workers)
 
 static void close_fds(struct binding *row)
 {
-	ASSERT(row->count == 0 || row->fds != NULL);
+	ASSERT(row->count == 0 || row->sockets != NULL);
 	for (size_t i = 0; i < row->count; i++)
-		close(row->fds[i]);
-	free(row->fds);
-	row->fds = NULL;
+		close(row->sockets[i].fd);
+	free(row->sockets);
+	row->sockets = NULL;
 	row->count = 0;
 }
 
 /* Takes `fd` over, also on failure. */
-static bool add_fd(struct binding *row, int fd)
+static bool add_fd(struct binding *row, int fd, enum listen_kind kind)
 {
-	int *grown = realloc(row->fds, (row->count + 1) * sizeof(*grown));
+	struct binding_socket *grown = realloc(row->sockets, (row->count + 1) * sizeof(*grown));
 
 	if (grown == NULL) {
 		close(fd);
 		return false;
 	}
-	row->fds = grown;
-	grown[row->count++] = fd;
+	row->sockets = grown;
+	grown[row->count++] = (struct binding_socket){fd, kind};
 	return true;
-}
-
-static enum listen_kind kind_of(int fd)
-{
-	int type = SOCK_DGRAM;
-	socklen_t len = sizeof(type);
-
-	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-	return type == SOCK_STREAM ? LISTEN_TCP : LISTEN_UDP;
 }
 
 static size_t count_kind(const struct binding *row, enum listen_kind kind)
@@ -54,7 +45,7 @@ static size_t count_kind(const struct binding *row, enum listen_kind kind)
 	size_t n = 0;
 
 	for (size_t i = 0; i < row->count; i++)
-		n += kind_of(row->fds[i]) == kind;
+		n += row->sockets[i].kind == kind;
 	return n;
 }
 
@@ -197,7 +188,7 @@ static int share_passed(struct bindings *b, struct binding *row, enum listen_kin
 		found[i % n]->used = true;
 		if (fd < 0)
 			error = -errno;
-		else if (!add_fd(row, fd))
+		else if (!add_fd(row, fd, kind))
 			error = -ENOMEM;
 	}
 	free(found);
@@ -219,7 +210,7 @@ static int bind_kind(struct bindings *b, struct binding *row, enum listen_kind k
 		int fd = listen_open(&row->addr, kind, have > 0 || joins);
 		if (fd < 0)
 			return must_share(row, kind, have, fd) ? 0 : fd;
-		if (!add_fd(row, fd))
+		if (!add_fd(row, fd, kind))
 			return -ENOMEM;
 	}
 	return 0;
@@ -275,10 +266,12 @@ static bool add_row(struct bindings *b, const struct addr *a, bool may_miss)
 static bool inherit_one(struct bindings *b, int fd)
 {
 	struct addr a = {0};
-	socklen_t len = sizeof(a);
+	socklen_t len = sizeof(a), type_len = sizeof(int);
 	struct binding *row = NULL;
+	int type;
 
-	if (getsockname(fd, &a.sa, &len) == 0 && (a.sa.sa_family == AF_INET || a.sa.sa_family == AF_INET6)) {
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && getsockname(fd, &a.sa, &len) == 0 &&
+	    (a.sa.sa_family == AF_INET || a.sa.sa_family == AF_INET6)) {
 		row = find(b, &a);
 		row = row != NULL ? row : append_row(b, &a);
 	}
@@ -287,7 +280,7 @@ static bool inherit_one(struct bindings *b, int fd)
 		return false;
 	}
 	row->inherited = true;
-	return add_fd(row, fd);
+	return add_fd(row, fd, type == SOCK_STREAM ? LISTEN_TCP : LISTEN_UDP);
 }
 
 bool bindings_inherit(struct bindings *b, const int *fds, size_t count)
@@ -309,7 +302,7 @@ bool bindings_prepare(struct bindings *b, const struct config *c)
 		bool ok = row != NULL || add_row(b, &c->listen[i], c->listen_default);
 		if (row != NULL) {
 			row->wanted = true;
-			ok = row->fds == NULL || bind_row(b, row, false) == 0;
+			ok = row->sockets == NULL || bind_row(b, row, false) == 0;
 		}
 		if (!ok) {
 			bindings_cancel(b);
@@ -322,7 +315,7 @@ bool bindings_prepare(struct bindings *b, const struct config *c)
 void bindings_cancel(struct bindings *b)
 {
 	for (size_t i = b->count; i-- > 0;)
-		if (b->rows[i].fds != NULL)
+		if (b->rows[i].sockets != NULL)
 			remove_row(b, i);
 }
 
@@ -334,15 +327,15 @@ static bool hand_out(struct binding *row, struct worker **workers, uint32_t coun
 
 	ASSERT(count > 0);
 	for (size_t i = 0; i < row->count; i++) {
-		enum listen_kind kind = kind_of(row->fds[i]);
-		struct worker *w = workers[next[kind]++ % count];
+		const struct binding_socket *s = &row->sockets[i];
+		struct worker *w = workers[next[s->kind]++ % count];
 		if (running)
-			ok &= worker_add_listener(w, kind, row->fds[i]);
+			ok &= worker_add_listener(w, s->kind, s->fd);
 		else
-			ok &= worker_listen(w, kind, row->fds[i]);
+			ok &= worker_listen(w, s->kind, s->fd);
 	}
-	free(row->fds);
-	row->fds = NULL;
+	free(row->sockets);
+	row->sockets = NULL;
 	row->count = 0;
 	return ok;
 }
@@ -353,7 +346,7 @@ bool bindings_commit(struct bindings *b, struct worker **workers, bool running)
 
 	for (size_t i = b->count; i-- > 0;) {
 		struct binding *row = &b->rows[i];
-		if (row->fds != NULL && row->wanted) {
+		if (row->sockets != NULL && row->wanted) {
 			ok &= hand_out(row, workers, b->workers, running);
 		} else if (!row->wanted) {
 			bool gone = true;

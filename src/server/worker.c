@@ -243,7 +243,8 @@ static void obey(struct worker *w, struct order *o)
 	switch (o->kind) {
 	case ORDER_LISTEN:
 		if (!add_listener(w, o->listen_kind, o->fd))
-			log_error("worker %u does not serve an address that a reload has added, for want of memory: restart", w->index);
+			log_error("worker %u does not serve an address that a reload has added, for want of memory: take it out and add "
+				  "it again", w->index);
 		break;
 	case ORDER_UNLISTEN:
 		remove_listener(w, &o->addr);

@@ -155,6 +155,63 @@ class Serving(Case):
         self.assertNotIn("assertion", fwd.text())
         wait_for(lambda: self.others(fwd) <= held + 2, what="the end of what reloads have opened")
 
+    def hup(self, fwd, more=()):
+        """A reload, to these addresses besides; whether it was loaded."""
+        fwd.more = list(more)
+        fwd.write_conf(self.text)
+        ended = self.ended(fwd)
+        fwd.signal(signal.SIGHUP)
+        wait_for(lambda: fwd.check_alive() or self.ended(fwd) > ended, what="a reload")
+        return re.findall(r" (was not loaded|loaded: )", fwd.text())[-1] == "loaded: "
+
+    @staticmethod
+    def is_free(at):
+        with lib.socket.socket(lib.socket.AF_INET, lib.socket.SOCK_DGRAM) as udp, lib.socket.socket() as tcp:
+            tcp.setsockopt(lib.socket.SOL_SOCKET, lib.socket.SO_REUSEADDR, 1)
+            try:
+                udp.bind((at.ip, at.port))
+                tcp.bind((at.ip, at.port))
+            except OSError:
+                return False
+        return True
+
+    def test_an_address_that_a_reload_adds_is_served_or_said_not_to_be(self):
+        fwd = self.begin("workers: 1\n")
+        self.check_serves(fwd, "www.corp.test")
+        ip = LOOPBACK.ip()
+        new = lib.Address(ip, LOOPBACK.port(ip), None)
+        query = make_query("www.corp.test").to_wire()
+
+        def is_served():
+            try:
+                return all(rcode(raw(new, query, tcp=tcp, timeout=0.3)) == "NOERROR" for tcp in (False, True))
+            except ConnectionError:
+                return False
+
+        def complaints():
+            return fwd.text().count("does not serve an address") + fwd.text().count("not every worker has begun")
+
+        before = self.faults.calls
+        self.assertTrue(self.hup(fwd, [f"{new.ip}:{new.port}"]))
+        wait_for(is_served, what="an answer at the address")
+        most = self.faults.calls - before
+        self.assertTrue(self.hup(fwd))
+        served, refused = 0, 0
+        for n in range(1, most + 1, 5 if SLOW else 1):
+            wait_for(lambda: self.is_free(new), what="an address that is not served any more")
+            complained = complaints()
+            self.faults.arm(n)
+            loaded = self.hup(fwd, [f"{new.ip}:{new.port}"])
+            if loaded:
+                wait_for(lambda c=complained: is_served() or complaints() > c, what=f"an answer or a complaint after fault {n}")
+            self.faults.arm(0)
+            refused += not loaded or complaints() > complained
+            served += loaded and is_served()
+            self.assertTrue(self.hup(fwd))
+            self.check_serves(fwd, f"a{n}.corp.test")
+        self.assertGreater(served, 0)
+        self.assertGreater(refused, 0)
+
     @staticmethod
     def ended(fwd):
         return len(re.findall(r" (?:was not loaded|loaded: )", fwd.text()))

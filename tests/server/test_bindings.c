@@ -70,7 +70,7 @@ static void every_worker_gets_a_socket_of_each_kind(void **state)
 	assert_true(bindings_prepare(&b, &c));
 	assert_int_equal(b.count, 1);
 	for (int i = 0; i < 2 * WORKERS; i++)
-		assert_true(b.rows[0].fds[i] >= 0);
+		assert_true(b.rows[0].sockets[i].fd >= 0);
 	assert_true(is_bound(&a));
 	bindings_deinit(&b);
 	assert_false(is_bound(&a));
@@ -111,9 +111,9 @@ static void cancelled_change_leaves_what_was_there(void **state)
 	bindings_init(&b, WORKERS);
 	assert_true(bindings_prepare(&b, &first));
 	/* As if the workers had them: only what is new is given back by a cancel. */
-	int *kept = b.rows[0].fds;
+	struct binding_socket *kept = b.rows[0].sockets;
 	size_t count = b.rows[0].count;
-	b.rows[0].fds = NULL;
+	b.rows[0].sockets = NULL;
 	b.rows[0].count = 0;
 	assert_true(bindings_prepare(&b, &more));
 	assert_int_equal(b.count, 2);
@@ -121,7 +121,7 @@ static void cancelled_change_leaves_what_was_there(void **state)
 	assert_int_equal(b.count, 1);
 	assert_true(is_bound(&a[0]));
 	assert_false(is_bound(&a[1]));
-	b.rows[0].fds = kept;
+	b.rows[0].sockets = kept;
 	b.rows[0].count = count;
 	bindings_deinit(&b);
 }
@@ -172,7 +172,7 @@ static void inherited_sockets_are_added_to_when_there_are_more_workers(void **st
 	assert_true(bindings_prepare(&b, &c));
 	assert_int_equal(b.count, 1);
 	assert_int_equal(b.rows[0].count, 6);
-	assert_int_equal(b.rows[0].fds[0], fds[0]);
+	assert_int_equal(b.rows[0].sockets[0].fd, fds[0]);
 	bindings_deinit(&b);
 	assert_false(is_bound(&a));
 }
@@ -316,15 +316,15 @@ static void passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound(v
 	assert_true(bindings_prepare(&b, &c));
 	assert_int_equal(b.rows[0].count, 2 * WORKERS);
 	for (size_t i = 0; i < WORKERS; i++) {
-		assert_true(same_socket(b.rows[0].fds[i], fd));
-		assert_true(fcntl(b.rows[0].fds[i], F_GETFL) & O_NONBLOCK);
+		assert_true(same_socket(b.rows[0].sockets[i].fd, fd));
+		assert_true(fcntl(b.rows[0].sockets[i].fd, F_GETFL) & O_NONBLOCK);
 	}
 	for (size_t i = WORKERS; i < 2 * WORKERS; i++)
-		assert_false(same_socket(b.rows[0].fds[i], fd));
+		assert_false(same_socket(b.rows[0].sockets[i].fd, fd));
 	/* It stays for a reload that takes the address away and brings it back. */
 	bindings_cancel(&b);
 	assert_true(bindings_prepare(&b, &c));
-	assert_true(same_socket(b.rows[0].fds[0], fd));
+	assert_true(same_socket(b.rows[0].sockets[0].fd, fd));
 	bindings_deinit(&b);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
@@ -347,7 +347,7 @@ static void more_passed_sockets_than_workers_are_all_served(void **state)
 	assert_true(bindings_pass(&b, first, 3));
 	assert_true(bindings_prepare(&b, &c));
 	for (int i = 0; i < 3; i++)
-		assert_true(same_socket(b.rows[0].fds[i], first + i));
+		assert_true(same_socket(b.rows[0].sockets[i].fd, first + i));
 	bindings_deinit(&b);
 }
 
