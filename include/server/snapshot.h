@@ -25,6 +25,8 @@ enum snapshot_special { SPECIAL_NONE, SPECIAL_LOCALHOST, SPECIAL_LOCALHOST_REVER
 
 struct snapshot_zone {
 	uint32_t route; /* index into routes */
+	uint32_t identity; /* of its answers in the cache: the route's, and that of an enforced `expect`, so that what was not held to it is
+	                    * another zone's; stable over reloads and restarts */
 	enum snapshot_special special;
 	const struct config_zone *config; /* NULL for special zones and for what nobody routed */
 };

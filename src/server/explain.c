@@ -333,7 +333,7 @@ static json_t *make_cache(const struct walk *w)
 /* Local routes keep an answer for each of the bits that are passed on; the plain one is told of first. */
 static void look_into_cache(struct walk *w)
 {
-	struct cache_key key = {.name = w->question->name, .route = w->route->identity, .type = w->question->type};
+	struct cache_key key = {.name = w->question->name, .route = w->snapshot->zones[w->zone].identity, .type = w->question->type};
 	uint32_t now_s = (uint32_t)(w->world->now_us / US_PER_S);
 
 	for (unsigned bits = 0; bits < (w->route->local ? 4u : 1u) && w->known == CACHE_MISS; bits++) {

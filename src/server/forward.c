@@ -302,10 +302,10 @@ static bool judge_loop(struct forward *f, const struct client *c, const struct s
 	return true;
 }
 
-static void make_key(const struct forward *f, struct cache_key *key, const struct snapshot_route *route, const struct question *q)
+static void make_key(const struct forward *f, struct cache_key *key, const struct snapshot_zone *zone, const struct question *q)
 {
-	*key = (struct cache_key){.name = &q->name, .route = route->identity, .type = q->type};
-	if (route->local)
+	*key = (struct cache_key){.name = &q->name, .route = zone->identity, .type = q->type};
+	if (f->lease->snapshot->routes[zone->route].local)
 		key->bits = (uint8_t)((q->edns.dnssec_ok ? CACHE_KEY_DO : 0) | (q->flags & DNS_CD ? CACHE_KEY_CD : 0));
 	cache_key_hash(f->lease->snapshot->cache, key);
 }
@@ -326,7 +326,7 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	count_query(f->lease, zone);
 	if (UNLIKELY(zone->special != SPECIAL_NONE) && special_reply(f, c, zone, q))
 		return;
-	make_key(f, &m.key, m.route, q);
+	make_key(f, &m.key, zone, q);
 	m.known = landing_from_cache(f, c, &m.key, false, &m.hit);
 	if (LIKELY(m.known == CACHE_FRESH)) {
 		metrics_add(f->world.metrics, METRIC_CACHE_HITS, 1);
@@ -396,7 +396,7 @@ void forward_refresh(struct forward *f, const struct name *name, uint16_t type, 
 {
 	struct snapshot *s = f->lease->snapshot;
 	const struct snapshot_zone *zone = snapshot_find_zone(s, name);
-	struct cache_key key = {.name = name, .route = s->routes[zone->route].identity, .type = type};
+	struct cache_key key = {.name = name, .route = zone->identity, .type = type};
 
 	if (zone->special != SPECIAL_NONE)
 		return;

@@ -68,7 +68,7 @@ static uint64_t look(struct keepwarm *k, struct item *i, unsigned *asked, uint64
 	const struct snapshot *s = k->snapshot;
 	const struct snapshot_zone *zone = snapshot_find_zone(s, i->name);
 	const struct snapshot_route *route = &s->routes[zone->route];
-	struct cache_key key = {.name = i->name, .route = route->identity, .type = i->type};
+	struct cache_key key = {.name = i->name, .route = zone->identity, .type = i->type};
 	struct cache_hit hit;
 
 	if (zone->special != SPECIAL_NONE)

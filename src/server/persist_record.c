@@ -83,7 +83,7 @@ static bool is_routed(const struct persist_reading *r, const struct cache_entry 
 	const struct snapshot_zone *zone = snapshot_find_zone(r->snapshot, &e->name);
 	const struct snapshot_route *route = &r->snapshot->routes[zone->route];
 
-	return zone->special == SPECIAL_NONE && route->identity == e->key.route && (e->key.bits == 0 || route->local) &&
+	return zone->special == SPECIAL_NONE && zone->identity == e->key.route && (e->key.bits == 0 || route->local) &&
 	       is_expected(r, zone);
 }
 

@@ -27,7 +27,7 @@ static bool see(void *arg, const struct cache_entry *entry)
 	const struct snapshot_zone *zone = snapshot_find_zone(s, &entry->name);
 	int32_t past_s = (int32_t)(f->now_s - entry->expires_s);
 
-	if (!f->lost[zone - s->zones] || s->routes[zone->route].identity != entry->key.route)
+	if (!f->lost[zone - s->zones] || zone->identity != entry->key.route)
 		return true;
 	if (past_s < 0 || (uint32_t)past_s < s->cache_rules.serve_stale_s) {
 		f->lost[zone - s->zones] = false;

@@ -134,9 +134,10 @@ static bool compile_pools(struct snapshot *s, struct snapshot *previous)
 
 /* ---- routes and zones */
 
+static const struct hash_key nobody; /* identities are on disk, too: they must not depend on this process */
+
 static uint32_t identify(const struct snapshot_route *r)
 {
-	static const struct hash_key nobody; /* on disk, too: must not depend on this process */
 	uint64_t h = 0;
 
 	for (int i = 0; i < r->count; i++) {
@@ -144,6 +145,16 @@ static uint32_t identify(const struct snapshot_route *r)
 		h = hash_bytes(&nobody, parts, sizeof(parts));
 	}
 	return (uint32_t)h;
+}
+
+static uint32_t identify_zone(const struct snapshot_route *r, const struct config_zone *zone)
+{
+	if (zone == NULL || zone->guard != GUARD_ENFORCE)
+		return r->identity;
+	const struct config_expect *x = zone->expect;
+	uint64_t networks = x->count > 0 ? hash_bytes(&nobody, x->networks, x->count * sizeof(*x->networks)) : 0;
+	uint64_t parts[3] = {r->identity, x->is_private, networks};
+	return (uint32_t)hash_bytes(&nobody, parts, sizeof(parts));
 }
 
 static bool same_pools(const struct snapshot_route *r, const struct snapshot *s, const uint16_t *to, uint8_t count)
@@ -210,7 +221,11 @@ static bool compile_zones(struct snapshot *s)
 		if (!add_zone(s, &n, (struct snapshot_zone){.special = specials[i].special}))
 			return false;
 	}
-	return add_zone(s, NULL, (struct snapshot_zone){.route = 0});
+	if (!add_zone(s, NULL, (struct snapshot_zone){.route = 0}))
+		return false;
+	for (size_t i = 0; i < s->zone_count; i++)
+		s->zones[i].identity = identify_zone(&s->routes[s->zones[i].route], s->zones[i].config);
+	return true;
 }
 
 /* ---- what was learned of zones */
@@ -320,30 +335,6 @@ static bool move_entry(void *cache, const struct cache_entry *entry)
 	return true;
 }
 
-static bool same_expect(const struct config_expect *a, const struct config_expect *b)
-{
-	if (a == b)
-		return true;
-	return a != NULL && b != NULL && a->is_private == b->is_private && a->count == b->count &&
-	       (a->count == 0 || memcmp(a->networks, b->networks, a->count * sizeof(*a->networks)) == 0); /* octets only */
-}
-
-/* Whether answers that came under `before` were held to what `now` enforces. */
-static bool was_enforced(const struct config_zone *before, const struct config_zone *now)
-{
-	return before != NULL && before->guard == GUARD_ENFORCE && same_expect(before->expect, now->expect);
-}
-
-/* What was passed on with a warning must not come back as the last good answer of a zone that is enforced now. */
-static void forget_unguarded(const struct snapshot *s, const struct snapshot *previous)
-{
-	for (size_t i = 0; i < s->zone_count; i++) {
-		const struct config_zone *zone = s->zones[i].config;
-		if (zone != NULL && zone->guard == GUARD_ENFORCE && !was_enforced(snapshot_find_zone(previous, &zone->name)->config, zone))
-			(void)cache_flush_zone(s->cache, &zone->name);
-	}
-}
-
 static bool take_cache(struct snapshot *s, const struct snapshot *previous)
 {
 	const struct config_cache *c = &s->config->cache;
@@ -362,8 +353,6 @@ static bool take_cache(struct snapshot *s, const struct snapshot *previous)
 		if (s->cache != NULL && previous != NULL)
 			cache_each(previous->cache, move_entry, s->cache);
 	}
-	if (s->cache != NULL && previous != NULL && previous->config != s->config)
-		forget_unguarded(s, previous);
 	return s->cache != NULL;
 }
 

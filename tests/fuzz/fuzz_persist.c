@@ -43,7 +43,7 @@ static bool check_entry(void *arg, const struct cache_entry *e)
 	const struct snapshot_zone *zone = snapshot_find_zone(snapshot, &e->name);
 
 	++*(uint64_t *)arg;
-	ASSERT(snapshot->routes[zone->route].identity == e->key.route && zone->special == SPECIAL_NONE);
+	ASSERT(zone->identity == e->key.route && zone->special == SPECIAL_NONE);
 	ASSERT(kept->body_at == body_at && kept->ttls > 0 && (kept->flags & ~DNS_AD) == 0);
 	ASSERT(e->expires_s - e->stored_s > 0 && e->expires_s - e->stored_s <= 3600);
 	memset(message, 0, DNS_HEADER_BYTES);

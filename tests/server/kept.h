@@ -69,7 +69,7 @@ static inline const struct cache_key *kept_ask(struct kept_question *q, const st
 {
 	assert_int_equal(text_read_name(&q->name, name), 0);
 	q->key = (struct cache_key){
-		.name = &q->name, .route = s->routes[snapshot_find_zone(s, &q->name)->route].identity, .type = type, .bits = bits};
+		.name = &q->name, .route = snapshot_find_zone(s, &q->name)->identity, .type = type, .bits = bits};
 	cache_key_hash(s->cache, &q->key);
 	return &q->key;
 }

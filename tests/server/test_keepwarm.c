@@ -93,7 +93,7 @@ static void keep(const char *name, uint16_t type, uint32_t ttl_s, bool negative)
 	struct name n;
 
 	assert_int_equal(text_read_name(&n, name), 0);
-	struct cache_key key = {.name = &n, .type = type, .route = snapshot->routes[snapshot_find_zone(snapshot, &n)->route].identity};
+	struct cache_key key = {.name = &n, .type = type, .route = snapshot_find_zone(snapshot, &n)->identity};
 	struct cache_answer a = {.body = body,
 				 .body_bytes = sizeof(body),
 				 .body_at = (uint16_t)(DNS_HEADER_BYTES + n.len + 4),
@@ -222,7 +222,7 @@ static void a_prefetch_on_its_way_is_waited_for(void **state)
 	keep("www.corp.example", DNS_TYPE_A, 100, false);
 	run_to(89);
 	assert_int_equal(text_read_name(&n, "www.corp.example"), 0);
-	struct cache_key key = {.name = &n, .type = DNS_TYPE_A, .route = snapshot->routes[snapshot->zones[0].route].identity};
+	struct cache_key key = {.name = &n, .type = DNS_TYPE_A, .route = snapshot->zones[0].identity};
 	cache_key_hash(snapshot->cache, &key);
 	assert_true(cache_claim(snapshot->cache, &key, START_S + 89));
 	run_to(91);

@@ -27,7 +27,7 @@ static bool forge(const struct forged *f, struct snapshot *s)
 	assert_true(r != NULL && octets != NULL);
 	if (name_read(&n, f->name, sizeof(f->name)) < 0)
 		n = (struct name){.len = 1};
-	dns_put32(octets, s->routes[snapshot_find_zone(s, &n)->route].identity);
+	dns_put32(octets, snapshot_find_zone(s, &n)->identity);
 	dns_put32(octets + 4, f->age_s);
 	dns_put32(octets + 8, f->life_s);
 	dns_put16(octets + 12, f->type);

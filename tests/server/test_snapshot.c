@@ -423,7 +423,7 @@ static const uint8_t body[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2
 
 static struct cache_key key_of(const struct snapshot *s, const struct name *n)
 {
-	struct cache_key k = {.name = n, .route = s->routes[snapshot_find_zone(s, n)->route].identity, .type = DNS_TYPE_A};
+	struct cache_key k = {.name = n, .route = snapshot_find_zone(s, n)->identity, .type = DNS_TYPE_A};
 
 	cache_key_hash(s->cache, &k);
 	return k;

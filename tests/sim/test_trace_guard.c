@@ -240,6 +240,34 @@ static void what_was_warned_of_is_not_the_last_good_answer_once_it_is_enforced(v
 	}
 }
 
+static void what_was_asked_before_it_is_enforced_is_not_kept(void **state)
+{
+	(void)state;
+	start(CONF("expect: private"));
+	detach_all(true);
+	unsigned before = world_ask(w, "www.corp.example", "A");
+	world_reload(w, CONF("expect: private, guard: enforce")); /* while the answer is on its way */
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, before)->rcode, DNS_NOERROR);
+	unsigned query = world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, query)->ede, DNS_EDE_BLOCKED);
+}
+
+static void what_a_zone_without_a_guard_knew_is_not_served_by_the_one_above_it(void **state)
+{
+	(void)state;
+	start(CONF("expect: private, guard: enforce}, {name: free.corp.example, to: seoul"));
+	detach_all(true);
+	unsigned before = world_ask(w, "www.free.corp.example", "A");
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, before)->rcode, DNS_NOERROR);
+	world_reload(w, CONF("expect: private, guard: enforce"));
+	unsigned query = world_ask(w, "www.free.corp.example", "A");
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, query)->ede, DNS_EDE_BLOCKED);
+}
+
 static void a_reload_that_changes_no_guard_forgets_nothing(void **state)
 {
 	(void)state;
@@ -358,6 +386,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_guard_that_is_off_looks_at_nothing, end),
 		cmocka_unit_test_teardown(violations_live_through_a_reload, end),
 		cmocka_unit_test_teardown(what_was_warned_of_is_not_the_last_good_answer_once_it_is_enforced, end),
+		cmocka_unit_test_teardown(what_was_asked_before_it_is_enforced_is_not_kept, end),
+		cmocka_unit_test_teardown(what_a_zone_without_a_guard_knew_is_not_served_by_the_one_above_it, end),
 		cmocka_unit_test_teardown(a_reload_that_changes_no_guard_forgets_nothing, end),
 		cmocka_unit_test_teardown(a_detached_zone_is_told_once_and_when_it_is_back, end),
 		cmocka_unit_test_teardown(what_was_learned_of_a_zone_lives_through_a_reload, end),
