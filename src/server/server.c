@@ -132,6 +132,13 @@ static void warn_restart(const char *key, FILE *said)
 	fprintf(said, "warning: `%s` takes effect at a restart\n", key);
 }
 
+/* Until then the cache goes on being written where it can be. */
+static void keep_persist(struct config *c, const struct config *before)
+{
+	free(c->cache.persist);
+	c->cache.persist = before->cache.persist != NULL ? strdup(before->cache.persist) : NULL;
+}
+
 static void look_after_http(struct server *s)
 {
 	keeper_look(s->keeper, s->snapshot->config, console_serves(s->console));
@@ -153,8 +160,10 @@ static bool read_again(struct server *s, FILE *said)
 		warn_restart("sandbox", said);
 	if (!confine_same_user(c, s->snapshot->config))
 		warn_restart("user", said);
-	if (!confine_reaches(&s->confine, c->cache.persist))
+	if (!confine_reaches(&s->confine, c->cache.persist)) {
 		warn_restart("persist", said);
+		keep_persist(c, s->snapshot->config);
+	}
 	if (!bindings_prepare(&s->bindings, c)) {
 		fprintf(said, "%s\n", s->bindings.refusal);
 		config_free(c);

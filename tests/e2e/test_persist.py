@@ -155,8 +155,24 @@ class Persist(Case):
         fwd.reload(self.conf(sim, path=other))
         wait_for(lambda: os.path.exists(other), what="the file")
         self.assertFalse(os.path.exists(self.path))
-        # One that cannot be written is a warning, and the rest of the file is in force.
-        fwd.reload(self.conf(sim, path=self.path + "/no/folder", zones=("{name: corp.test, to: local}",)))
+
+    def test_a_reload_that_names_a_folder_out_of_reach_goes_on_with_the_file_there_is(self):
+        sim = self.sim()
+        fwd = self.start(self.conf(sim))
+        elsewhere = os.path.join(self.stage.folder, "elsewhere")
+        os.mkdir(elsewhere)
+        self.expect(ask(fwd, "www.corp.test"), ips=WWW)
+        fwd.reload(self.conf(sim, path=elsewhere + "/cache", zones=("{name: [corp.test, late.test], to: seoul}",)))
+        self.await_log(fwd, "`persist` takes effect at a restart")
+        self.expect(ask(fwd, "localhost"))
+        self.end(fwd)
+        self.assertEqual(os.listdir(elsewhere), [])
+        self.assertIn(f"answers are kept in {self.path}", fwd.text())
+
+    def test_a_path_of_a_reload_that_cannot_be_written_is_a_warning_without_walls(self):
+        sim = self.sim()
+        fwd = self.start(self.conf(sim) + "sandbox: off\n")
+        fwd.reload(self.conf(sim, path=self.path + "/no/folder", zones=("{name: corp.test, to: local}",)) + "sandbox: off\n")
         self.await_log(fwd, "could not be written")
         self.expect(ask(fwd, "www.corp.test"), "SERVFAIL")
 
