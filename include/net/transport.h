@@ -62,7 +62,7 @@ struct transport_env {
 	uint32_t sockets;      /* open now */
 	uint32_t socket_limit; /* 0: none; above it sends share the sockets there are */
 	uint64_t unsent;       /* datagrams dropped because the kernel's buffers were full */
-	uint64_t shortages;    /* sends that were not accepted for want of descriptors, ports or memory */
+	uint64_t shortages;    /* sends that were not accepted for want of descriptors, ports or memory; not those of transport_is_full */
 	void *udp;             /* private to transport_udp: what its transports share */
 };
 
@@ -91,8 +91,12 @@ struct transport {
 #include "tables/transports.def"
 #undef TRANSPORT
 
-/* The -errno says that this host lacks something: descriptors, ports, memory. Of the upstream and the way there it says nothing. */
+/* The -errno says that this host lacks something: descriptors, ports, memory, or room within a bound of ours. Of the upstream and the
+ * way there it says nothing. */
 bool transport_is_shortage(int error);
+
+/* Of these the last: as many questions are open as may be, or every source port rests. More memory would not help. */
+bool transport_is_full(int error);
 
 /* Draws the id, counts, sends. */
 NODISCARD int transport_send(struct transport *t, struct transport_attempt *a);

@@ -51,7 +51,8 @@ struct flight {
 	bool landed, answered; /* off the table; by a good answer */
 	const struct pool *by_pool; /* who answered … */
 	const struct pool_place *by; /* … and where it stands there; NULL: nobody has */
-	bool starved;          /* an attempt was not sent for want of descriptors, ports or memory */
+	bool starved;          /* an attempt was not sent for want of descriptors, ports or memory … */
+	bool crowded;          /* … or since as many are open to the address as may be */
 	bool doubted, above_rate;
 	struct name name;
 };

@@ -23,12 +23,17 @@ bool transport_is_shortage(int error)
 	}
 }
 
+bool transport_is_full(int error)
+{
+	return error == -EBUSY;
+}
+
 int transport_send(struct transport *t, struct transport_attempt *a)
 {
 	ASSERT(a->transport == NULL);
 	int r = t->ops->send(t, a);
 	if (r < 0) {
-		t->env->shortages += transport_is_shortage(r);
+		t->env->shortages += transport_is_shortage(r) && !transport_is_full(r);
 		return r;
 	}
 	a->transport = t;

@@ -30,10 +30,12 @@
 #define IDLE_US (10ULL * US_PER_S)
 enum { UNACKNOWLEDGED_MS = 4000 };
 
-/* Unsent output is bounded to 64 KiB; a repetition on a fresh connection holds every open attempt at most once. */
-enum { ATTEMPTS_MAX = 256, FRAME_MAX = 2 + QUESTION_UPSTREAM_MAX };
-enum { OUT_LIMIT = 64 * 1024, OUT_BYTES = ATTEMPTS_MAX * FRAME_MAX };
-enum { BUCKETS = 64, IN_BYTES = 16 * 1024, IN_ROUNDS = 4 };
+/* As many attempts as a worker's 8,192 questions may have at one address, each of them two: more wait for nobody. With a quarter of all
+ * ids in use, drawing a free one still takes two draws at the most, nearly always. 1 MiB of unsent output is more than 16,000 usual
+ * questions; a repetition on a fresh connection holds every open attempt once, however long. */
+enum { ATTEMPTS_MAX = 16384, FRAME_MAX = 2 + QUESTION_UPSTREAM_MAX };
+enum { OUT_FIRST = 4 * 1024, OUT_KEPT = 64 * 1024, OUT_LIMIT = 1024 * 1024, OUT_MAX = ATTEMPTS_MAX * FRAME_MAX };
+enum { BUCKETS = 512, IN_BYTES = 16 * 1024, IN_ROUNDS = 4 };
 
 struct connection {
 	uv_poll_t poll;
@@ -45,8 +47,8 @@ struct connection {
 	uint64_t opened_us;
 	uint64_t idle_since_us; /* meaningful without open attempts */
 	struct frame_reader reader;
-	size_t out_len;
-	uint8_t out[OUT_BYTES];
+	uint8_t *out; /* heap: what has not left yet, of out_room octets */
+	size_t out_len, out_room;
 };
 
 struct transport_tcp {
@@ -98,6 +100,7 @@ static void free_connection(uv_handle_t *handle)
 {
 	struct connection *c = CONTAINER_OF(handle, struct connection, poll);
 	frame_reader_deinit(&c->reader); /* not earlier: a message of it may be with the owner */
+	free(c->out);
 	free(c);
 }
 
@@ -147,8 +150,7 @@ static int start_connect(const struct addr *upstream)
 
 static int open_connection(struct transport_tcp *t)
 {
-	/* Not calloc: the output buffer is large and mostly unused. */
-	struct connection *c = malloc(sizeof(*c));
+	struct connection *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		return -ENOMEM;
 	int fd = start_connect(&t->upstream);
@@ -161,11 +163,8 @@ static int open_connection(struct transport_tcp *t)
 	}
 	c->transport = t;
 	c->fd = fd;
-	c->events = 0;
-	c->established = c->closed = c->reused = c->heard = false;
 	c->opened_us = c->idle_since_us = now_of(t);
 	frame_reader_init(&c->reader);
-	c->out_len = 0;
 	watch(c);
 	t->connection = c;
 	t->base.env->sockets++;
@@ -175,6 +174,24 @@ static int open_connection(struct transport_tcp *t)
 
 /* ---- attempts ---- */
 
+/* Room for one more question. False without memory, or when `limit` is reached. */
+static bool make_room(struct connection *c, size_t limit)
+{
+	size_t wanted = c->out_len + FRAME_MAX, room = c->out_room;
+	if (wanted <= room)
+		return true;
+	if (wanted > limit)
+		return false;
+	room = MIN(MAX(2 * room, (size_t)OUT_FIRST), (size_t)OUT_MAX);
+	uint8_t *grown = realloc(c->out, room);
+	if (grown == NULL)
+		return false;
+	c->out = grown;
+	c->out_room = room;
+	return true;
+}
+
+/* There is room. */
 static void write_question(struct connection *c, const struct transport_attempt *a)
 {
 	uint8_t *frame = c->out + c->out_len;
@@ -188,8 +205,13 @@ static int ask_again(struct transport_tcp *t)
 {
 	int r = open_connection(t);
 	for (size_t i = 0; i < BUCKETS && r == 0; i++) {
-		LIST_FOR_EACH(link, &t->buckets[i])
+		LIST_FOR_EACH(link, &t->buckets[i]) {
+			if (!make_room(t->connection, OUT_MAX)) {
+				close_connection(t->connection);
+				return -ENOMEM;
+			}
 			write_question(t->connection, CONTAINER_OF(link, struct transport_attempt, link));
+		}
 	}
 	return r;
 }
@@ -233,6 +255,11 @@ static void write_out(struct connection *c)
 		}
 		c->out_len -= (size_t)n;
 		memmove(c->out, c->out + n, c->out_len); /* nearly always of nothing */
+	}
+	if (c->out_len == 0 && c->out_room > OUT_KEPT) { /* a crowd has left */
+		free(c->out);
+		c->out = NULL;
+		c->out_room = 0;
 	}
 	watch(c);
 }
@@ -360,7 +387,9 @@ static int tcp_send(struct transport *base, struct transport_attempt *a)
 		c->heard = false;
 	}
 	if (c->out_len + FRAME_MAX > OUT_LIMIT)
-		return -ENOBUFS;
+		return -EBUSY;
+	if (!make_room(c, OUT_LIMIT))
+		return -ENOMEM;
 	do {
 		a->asked.id = random_u16(base->env->random);
 	} while (find(t, a->asked.id) != NULL);

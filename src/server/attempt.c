@@ -125,6 +125,7 @@ bool attempt_start(struct forward *f, struct flight *fl, int place, bool stream,
 	int error = note_dirty(f, t) ? transport_send(t, &a->via) : -ENOMEM;
 	if (error != 0) {
 		fl->starved |= transport_is_shortage(error);
+		fl->crowded |= transport_is_full(error);
 		slab_give(&f->attempts, a);
 		return false;
 	}

@@ -238,7 +238,8 @@ static void land_failed(struct forward *f, struct flight *fl, uint16_t rcode)
 	}
 	if (is_starved(fl)) {
 		metrics_add(f->world.metrics, METRIC_SHED, fl->query_count);
-		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_OTHER, "no descriptor, port or memory is left to ask with");
+		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_OTHER,
+				fl->crowded ? "as many questions are open as may be" : "no descriptor, port or memory is left to ask with");
 		return;
 	}
 	landing_describe(fl, text, sizeof(text));

@@ -12,6 +12,7 @@ import dns.rcode
 
 from lib import (
     AT_ONCE_S,
+    PATIENCE_S,
     R53FWD,
     Case,
     addresses,
@@ -319,6 +320,24 @@ class Tcp(Case):
             self.assertEqual(rcode(read_frame(s)), "NOERROR")
             connections.append(s)
         self.assertIsNone(read_frame(connections[0]))
+
+
+class Bounds(Case):
+    def test_hundreds_of_questions_wait_over_tcp_as_they_do_over_udp(self):
+        """8,192 unanswered questions a worker"""
+        sim = self.sim(count=1, faults=["all,delay 300ms"])  # slow from the first question on: nothing is in doubt
+        conf = zones_conf([endpoint_conf(sim, extra="transport: tcp, hedge: off")], self.QUIET_ZONES, rest="workers: 1\n")
+        fwd = self.forwarder(conf)
+        wait_for(lambda: all(a["queries"] > 0 and a["rtt_ms"] for a in self.addresses_of(fwd)), what="the first probe")
+        clients = [socket.create_connection((fwd.ip, fwd.port), timeout=PATIENCE_S) for _ in range(9)]
+        for k, client in enumerate(clients):
+            octets = (make_query(f"q{k}-{i}.wild.corp.test").to_wire() for i in range(100))
+            client.sendall(b"".join(len(o).to_bytes(2, "big") + o for o in octets))
+        answers = [rcode(read_frame(client)) for client in clients for _ in range(100)]
+        for client in clients:
+            client.close()
+        self.assertEqual(answers.count("NOERROR"), 900)
+        self.assertEqual(len({q.client for q in sim.queries(proto="tcp")} - {None}), 2)  # the probes' connection and the worker's
 
 
 class Life(Case):

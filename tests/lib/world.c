@@ -217,6 +217,8 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 
 	if (u->fault == WORLD_STARVED)
 		return -EMFILE;
+	if (u->full)
+		return -EBUSY;
 	t->dirty = true;
 	a->asked.id = random_u16(&w->random);
 	(*(check ? &u->checked : probe ? &u->probed : &u->asked))++;

@@ -39,6 +39,7 @@ struct world_upstream {
 	enum world_fault fault;
 	uint16_t rcode;
 	bool tcp_closed;
+	bool full;                 /* as many questions are open to it as may be */
 	unsigned lost_pm;          /* of 1000 queries, by a fixed sequence */
 	const char *silent_name;   /* silent about names that begin with this label, however well otherwise */
 	const char *slow_name;     /* `slow_us` more for names that begin with this label, over UDP and TCP */

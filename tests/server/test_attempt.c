@@ -217,6 +217,20 @@ static void question_that_nobody_can_be_asked_is_shed_and_not_remembered(void **
 	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
 }
 
+/* The operator is not sent to look for memory. */
+static void bound_of_ours_is_told_from_a_shortage(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	at("10.0.1.1")->full = at("10.0.2.1")->full = at("10.0.3.1")->full = true;
+	assert_int_equal(ask_within("many.corp.example", "A", 10)->rcode, DNS_SERVFAIL);
+	assert_string_equal(world_reply(w, 1)->ede_text, "as many questions are open as may be");
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), 1);
+	at("10.0.2.1")->full = false;
+	assert_int_equal(ask_within("many.corp.example", "A", 10)->rcode, DNS_NOERROR);
+	assert_int_equal(state_of("10.0.1.1"), HEALTH_UP);
+}
+
 /* For a minute no datagram leaves this host: probes, hedges and questions are lost. */
 static void addresses_are_not_blamed_for_datagrams_that_never_left(void **state)
 {
@@ -745,6 +759,7 @@ int main(void)
 		STORY(nobody_in_reach_is_told_at_once),
 		STORY(address_that_cannot_be_asked_for_want_of_descriptors_is_not_blamed),
 		STORY(question_that_nobody_can_be_asked_is_shed_and_not_remembered),
+		STORY(bound_of_ours_is_told_from_a_shortage),
 		STORY(addresses_are_not_blamed_for_datagrams_that_never_left),
 		STORY(what_is_known_is_given_stale_while_nobody_can_be_asked),
 		STORY(endpoint_that_answers_errors_only_is_probed_and_closed),
