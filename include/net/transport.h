@@ -77,6 +77,9 @@ struct transport_ops {
 	/* Frees; all attempts must have ended. Not from inside a report. */
 	void (*close)(struct transport *t);
 	bool stream; /* an answer cannot be cut, letter case need not be random */
+	/* Another number of source ports from now on; attempts under way are heard where they were sent from. What 180 s have seen before
+	 * counts: after less, so long may pass until the bound holds. NULL: has none. Not from inside a report. */
+	void (*set_ports)(struct transport *t, uint32_t source_ports);
 };
 
 /* Every transport begins with this. */

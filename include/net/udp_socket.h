@@ -2,14 +2,12 @@
 #ifndef NET_UDP_SOCKET_H
 #define NET_UDP_SOCKET_H
 /* The system's side of asking over UDP: a socket that hears one upstream only, and what the network said of its
- * datagrams. */
+ * datagrams; and what the sockets of one thread share. */
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "base/addr.h"
-#include "base/random.h"
-#include "wire/question.h"
+#include "net/transport.h"
 
 /* A non-blocking socket, bound to a random port and connected to `upstream`, so that the kernel drops whatever has
  * another source. ICMP errors go to its error queue. Returns the descriptor or -errno. */
@@ -36,7 +34,18 @@ struct udp_buffers {
 	uint8_t in_bytes[UDP_IN_BATCH][UDP_IN_BYTES];
 };
 
-/* Points the messages to their bytes; once. */
-void udp_buffers_init(struct udp_buffers *b);
+/* What all UDP transports of a thread share: buffers, and the ports in the order of their last use. Counted. */
+struct udp_thread {
+	uint32_t transports;
+	struct transport_env *env;
+	struct loop_timer *timer; /* for whoever closes ports that nobody uses any more */
+	bool timer_set;
+	struct list ports;
+	struct udp_buffers buffers;
+};
+
+/* `idle` is the timer's, with the thread's struct. NULL without memory. */
+NODISCARD struct udp_thread *udp_thread_ref(struct transport_env *env, loop_fn *idle);
+void udp_thread_unref(struct udp_thread *th);
 
 #endif

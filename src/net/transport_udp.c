@@ -25,6 +25,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -70,23 +71,13 @@ struct transport_udp {
 	struct transport base;
 	struct udp_thread *thread;
 	struct addr upstream;
-	uint32_t slot_count;
+	uint32_t slot_count, slot_room; /* in use; there are */
 	struct slot *slots;
 	struct list *buckets;      /* open attempts by port and id; allocated at the first send */
 	struct port *batch_port;   /* meaningful while something is batched */
 	uint32_t batched, refusals;
 	struct transport_attempt *batch[UDP_OUT_BATCH];
 	struct refusal refused[UDP_OUT_BATCH];
-};
-
-/* What all UDP transports of a thread share: buffers, and the ports in the order of their last use. */
-struct udp_thread {
-	uint32_t transports;
-	struct transport_env *env;
-	struct loop_timer *timer; /* set for the least recently used port */
-	bool timer_set;
-	struct list ports;
-	struct udp_buffers buffers;
 };
 
 static struct transport_udp *udp_of(struct transport *t)
@@ -524,36 +515,31 @@ static void on_event(uv_poll_t *handle, int status, int events)
 
 /* ---- open and close ---- */
 
-static struct udp_thread *make_thread(struct transport_env *env)
+/* What has been sent from a slot that goes is heard to its end there. The slot stays, should the number grow again: what it has used of the
+ * quota is not forgotten. */
+static bool resize(struct transport_udp *u, uint32_t source_ports)
 {
-	struct udp_thread *th = calloc(1, sizeof(*th));
-	if (th == NULL || (th->timer = loop_timer_new(env->loop, close_idle, th)) == NULL) {
-		free(th);
-		return NULL;
+	uint32_t count = MAX(1u, source_ports / 2);
+	if (count > u->slot_room) {
+		struct slot *grown = realloc(u->slots, count * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		memset(grown + u->slot_room, 0, (count - u->slot_room) * sizeof(*grown));
+		u->slots = grown;
+		u->slot_room = count;
 	}
-	th->env = env;
-	list_init(&th->ports);
-	udp_buffers_init(&th->buffers);
-	return th;
+	for (uint32_t i = count; i < u->slot_count; i++) {
+		struct port *p = live_port(&u->slots[i]);
+		if (p != NULL)
+			retire(p);
+	}
+	u->slot_count = count;
+	return true;
 }
 
-static struct udp_thread *ref_thread(struct transport_env *env)
+static void udp_set_ports(struct transport *t, uint32_t source_ports)
 {
-	if (env->udp == NULL)
-		env->udp = make_thread(env);
-	struct udp_thread *th = env->udp;
-	if (th != NULL)
-		th->transports++;
-	return th;
-}
-
-static void unref_thread(struct udp_thread *th)
-{
-	if (--th->transports > 0)
-		return;
-	loop_timer_close(th->timer);
-	th->env->udp = NULL;
-	free(th);
+	(void)resize(udp_of(t), source_ports); /* without memory for more there are no more */
 }
 
 static struct transport *udp_open(struct transport_env *env, const struct addr *upstream, uint32_t source_ports)
@@ -561,9 +547,7 @@ static struct transport *udp_open(struct transport_env *env, const struct addr *
 	struct transport_udp *u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return NULL;
-	u->slot_count = MAX(1u, source_ports / 2);
-	u->slots = calloc(u->slot_count, sizeof(*u->slots));
-	if (u->slots == NULL || (u->thread = ref_thread(env)) == NULL) {
+	if (!resize(u, source_ports) || (u->thread = udp_thread_ref(env, close_idle)) == NULL) {
 		free(u->slots);
 		free(u);
 		return NULL;
@@ -577,12 +561,12 @@ static void udp_close(struct transport *t)
 {
 	struct transport_udp *u = udp_of(t);
 	ASSERT(t->open_attempts == 0);
-	for (uint32_t i = 0; i < u->slot_count * 2; i++) {
+	for (uint32_t i = 0; i < u->slot_room * 2; i++) {
 		struct port *p = u->slots[i / 2].sides[i % 2];
 		if (p != NULL)
 			close_port(p);
 	}
-	unref_thread(u->thread);
+	udp_thread_unref(u->thread);
 	free(u->buckets);
 	free(u->slots);
 	free(u);
@@ -594,4 +578,5 @@ const struct transport_ops transport_udp = {
 	.cancel = udp_cancel,
 	.flush = udp_flush,
 	.close = udp_close,
+	.set_ports = udp_set_ports,
 };

@@ -6,6 +6,7 @@
 #include "net/udp_socket.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h> /* linux/errqueue.h does not bring it along */
 #include <linux/errqueue.h>
@@ -98,7 +99,8 @@ bool udp_socket_take_error(int fd, struct udp_socket_error *e)
 	return true;
 }
 
-void udp_buffers_init(struct udp_buffers *b)
+/* Points the messages to their bytes. */
+static void init_buffers(struct udp_buffers *b)
 {
 	for (size_t i = 0; i < UDP_OUT_BATCH; i++) {
 		b->out_at[i].iov_base = b->out_bytes[i]; /* the length is each query's */
@@ -108,4 +110,36 @@ void udp_buffers_init(struct udp_buffers *b)
 		b->in_at[i] = (struct iovec){.iov_base = b->in_bytes[i], .iov_len = UDP_IN_BYTES};
 		b->in[i].msg_hdr = (struct msghdr){.msg_iov = &b->in_at[i], .msg_iovlen = 1};
 	}
+}
+
+static struct udp_thread *make_thread(struct transport_env *env, loop_fn *idle)
+{
+	struct udp_thread *th = calloc(1, sizeof(*th));
+	if (th == NULL || (th->timer = loop_timer_new(env->loop, idle, th)) == NULL) {
+		free(th);
+		return NULL;
+	}
+	th->env = env;
+	list_init(&th->ports);
+	init_buffers(&th->buffers);
+	return th;
+}
+
+struct udp_thread *udp_thread_ref(struct transport_env *env, loop_fn *idle)
+{
+	if (env->udp == NULL)
+		env->udp = make_thread(env, idle);
+	struct udp_thread *th = env->udp;
+	if (th != NULL)
+		th->transports++;
+	return th;
+}
+
+void udp_thread_unref(struct udp_thread *th)
+{
+	if (--th->transports > 0)
+		return;
+	loop_timer_close(th->timer);
+	th->env->udp = NULL;
+	free(th);
 }

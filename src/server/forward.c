@@ -442,6 +442,19 @@ static void close_strangers(struct forward *f)
 			close_transports(f, &f->transports[i]);
 }
 
+/* source-ports may be another number. */
+static void share_ports(struct forward *f, const struct pool *p)
+{
+	for (int i = 0; i < p->count; i++) {
+		uint32_t id = p->places[i].upstream->id;
+		for (int k = 0; id < f->transport_count && k < TRANSPORT_KINDS; k++) {
+			struct transport *t = f->transports[id].by_kind[k];
+			if (t != NULL && t->ops->set_ports != NULL)
+				t->ops->set_ports(t, pool_worker_ports(p, f->world.workers));
+		}
+	}
+}
+
 void lease_return(struct forward *f, struct lease *l)
 {
 	l->flights--;
@@ -464,6 +477,8 @@ void forward_adopt(struct forward *f, struct snapshot *s, uint64_t now_us)
 		return; /* out of memory: the old one serves on */
 	f->lease = l;
 	f->strangers = true;
+	for (size_t i = 0; i < s->pool_count; i++)
+		share_ports(f, &s->pools[i]);
 	if (old->flights == 0) {
 		end_lease(old);
 	} else {

@@ -405,6 +405,25 @@ class Life(Case):
         wait_for(lambda: len(fwd.text()) > before, what="the complaint")
         self.expect(ask(fwd, "app.corp.test"), ips=WWW)
 
+    def test_source_ports_change_at_a_reload(self):
+        """Reload changes everything but `workers` and `control`."""
+        sim = self.sim(count=1)
+
+        def conf(ports):
+            return zones_conf([endpoint_conf(sim, extra=f"source-ports: {ports}")], self.QUIET_ZONES, rest="workers: 1\n")
+
+        def ports(letter):
+            for i in range(100):
+                ask(fwd, f"{letter}{i}.wild.corp.test")
+            return len({q.client for q in sim.queries() if q.name.startswith(letter)})
+
+        fwd = self.forwarder(conf(512))
+        self.assertGreater(ports("a"), 18)
+        fwd.write_conf(conf(32))
+        fwd.command("reload")
+        # 14 are the prober's, and a name may be asked twice on a busy machine: from the same ports.
+        self.assertLessEqual(ports("b"), 18)
+
     def test_cache_outlives_a_reload(self):
         """cache, health, drains and TCP connections live on"""
         fwd, sim, world = self.serve()

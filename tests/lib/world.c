@@ -296,10 +296,21 @@ static void fake_close(struct transport *t)
 
 static struct transport *fake_open(struct transport_env *env, const struct addr *addr, bool stream);
 
+static void fake_set_ports(struct transport *t, uint32_t source_ports)
+{
+	struct fake_transport *ft = (struct fake_transport *)t;
+
+	ASSERT(source_ports >= 2);
+	if (t->env == &ft->world->worker_env)
+		ft->upstream->ports = source_ports;
+}
+
 static struct transport *open_udp(struct transport_env *env, const struct addr *addr, uint32_t source_ports)
 {
-	ASSERT(source_ports >= 2);
-	return fake_open(env, addr, false);
+	struct transport *t = fake_open(env, addr, false);
+
+	fake_set_ports(t, source_ports);
+	return t;
 }
 
 static struct transport *open_tcp(struct transport_env *env, const struct addr *addr, uint32_t source_ports)
@@ -308,8 +319,8 @@ static struct transport *open_tcp(struct transport_env *env, const struct addr *
 	return fake_open(env, addr, true);
 }
 
-static const struct transport_ops fake_udp = {open_udp, fake_send, fake_cancel, fake_flush, fake_close, false};
-static const struct transport_ops fake_tcp = {open_tcp, fake_send, fake_cancel, fake_flush, fake_close, true};
+static const struct transport_ops fake_udp = {open_udp, fake_send, fake_cancel, fake_flush, fake_close, false, fake_set_ports};
+static const struct transport_ops fake_tcp = {open_tcp, fake_send, fake_cancel, fake_flush, fake_close, true, NULL};
 
 static struct transport *fake_open(struct transport_env *env, const struct addr *addr, bool stream)
 {

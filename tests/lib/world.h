@@ -47,6 +47,7 @@ struct world_upstream {
 	const char *never;         /* a question that ends in this must never come: octets of a name */
 	world_answer_fn *answer;   /* says what comes instead of the usual */
 	bool detached;             /* answers for everybody: A 203.0.113.5, and servers of another name than private zones have */
+	uint32_t ports;            /* of ours that the worker may use towards it; 0: it was not asked over UDP yet */
 	unsigned asked, probed, checked; /* client questions, probes and checks of association that came */
 };
 

@@ -70,7 +70,7 @@ NOUNS = {
     "src/base/addr.c": (["cidr"], "an address and a network are one notion, and small"),
     "src/core/pool.c": (["upstream"], "an upstream lives in a pool only"),
     "src/server/forward.c": (["lease"], "a lease is forward's own hold on a snapshot"),
-    "src/net/udp_socket.c": (["udp_buffers"], "what its datagrams are read into, for all sockets of a thread"),
+    "src/net/udp_socket.c": (["udp_thread"], "what the sockets of a thread share, buffers above all"),
     "src/config/option.c": (["config_options"], "the rows are config's; option.c is their reader"),
     "src/net/listen.c": (["listener"], "what listen.h opens is a listener"),
 }

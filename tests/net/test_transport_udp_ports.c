@@ -139,6 +139,73 @@ static void quota_holds_while_somebody_guesses(void **state)
 	keep_to_quota(8, guess_often);
 }
 
+/* As many distinct ports as `asked` questions, each of its own turn, leave from. */
+static size_t ports_of(struct fixture *f, size_t asked)
+{
+	static bool seen[65536];
+	size_t distinct = 0;
+	memset(seen, 0, sizeof(seen));
+	for (size_t i = 0; i < asked; i++) {
+		uint16_t port = port_asked_from(f);
+		distinct += !seen[port];
+		seen[port] = true;
+	}
+	return distinct;
+}
+
+/* 64 of 256 slots miss one with a chance of 1 in 10^28 less than ten times. */
+static void number_of_ports_may_shrink_and_grow(void **state)
+{
+	struct fixture *f = start(512);
+	struct transport_attempt old[20] = {0};
+	(void)state;
+	assert_true(ports_of(f, 64) > 16);
+	for (size_t i = 0; i < 20; i++) {
+		ask(f, &old[i]);
+		run_until_received(f, 65 + i);
+	}
+	f->ops->set_ports(f->transport, 32);
+	assert_in_range(f->env.sockets, 1, 16 + 20); /* those that something is open on, and what is left of the old ones */
+	for (size_t i = 0; i < 20; i++)
+		stub_send_answer(&f->stub, &f->stub.queries[64 + i]);
+	run_until_reported(f, 64 + 20); /* nothing is lost that was under way */
+	assert_in_range(f->env.sockets, 0, 16);
+	assert_true(ports_of(f, 200) <= 16);
+	f->ops->set_ports(f->transport, 512);
+	assert_true(ports_of(f, 64) > 16);
+	fixture_free(f);
+}
+
+/* What is collected for the batch is sent from where it was to be sent from. */
+static void batch_outlives_its_port(void **state)
+{
+	struct fixture *f = start(512);
+	struct transport_attempt attempts[8] = {0};
+	(void)state;
+	ask_many(f, attempts, 4);
+	f->ops->set_ports(f->transport, 2);
+	ask_many(f, attempts + 4, 4);
+	run_until_received(f, 8);
+	for (size_t i = 0; i < 8; i++)
+		stub_send_answer(&f->stub, &f->stub.queries[i]);
+	run_until_reported(f, 8);
+	assert_int_equal(f->env.sockets, 1);
+	fixture_free(f);
+}
+
+/* Over and over, from 2 to 4 and back: a slot that comes back remembers what it has used. */
+static void shrink_and_grow(struct fixture *f, size_t step)
+{
+	f->ops->set_ports(f->transport, step % 2 == 0 ? 2 : 4);
+	ask_answered(f);
+}
+
+static void quota_holds_while_its_number_changes(void **state)
+{
+	(void)state;
+	keep_to_quota(4, shrink_and_grow);
+}
+
 static void unused_port_is_closed(void **state)
 {
 	struct fixture *f = start(64);
@@ -231,6 +298,9 @@ int main(void)
 		cmocka_unit_test(port_is_exchanged_after_its_life_and_drains),
 		cmocka_unit_test(any_180_seconds_see_at_most_the_quota_of_ports),
 		cmocka_unit_test(quota_holds_while_somebody_guesses),
+		cmocka_unit_test(number_of_ports_may_shrink_and_grow),
+		cmocka_unit_test(batch_outlives_its_port),
+		cmocka_unit_test(quota_holds_while_its_number_changes),
 		cmocka_unit_test(unused_port_is_closed),
 		cmocka_unit_test(ports_are_drawn_from_the_whole_range),
 		cmocka_unit_test(sockets_above_the_limit_are_shared),

@@ -300,6 +300,25 @@ static void popular_name_is_refreshed_before_it_expires(void **state)
 	assert_int_equal(metrics_get(world_metrics(w), METRIC_CACHE_MISSES), 1);
 }
 
+#define PORTS(seoul)                                                                                                         \
+	"inbound-endpoints:\n  seoul: {addresses: [10.0.1.1, 10.0.2.1], policy: ordered, source-ports: " seoul "}\n"            \
+	"zones: [{name: corp.example, to: seoul}]\nlocal-upstreams: [192.168.0.2]\n"
+
+/* Less the 14 of the main thread. */
+static void source_ports_change_with_a_reload(void **state)
+{
+	(void)state;
+	world_reload(w, PORTS("512"));
+	unsigned q = world_ask(w, "flying.corp.example", "A");
+	assert_int_equal(world_upstream(w, "10.0.1.1")->ports, 498);
+	world_reload(w, PORTS("32"));
+	assert_int_equal(world_upstream(w, "10.0.1.1")->ports, 18);
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, q)->rcode, DNS_NOERROR);
+	world_reload(w, PORTS("1024"));
+	assert_int_equal(world_upstream(w, "10.0.1.1")->ports, 1010);
+}
+
 static void reload_leaves_what_is_in_flight_alone(void **state)
 {
 	(void)state;
@@ -333,6 +352,7 @@ int main(void)
 		TEST(one_zone_gets_half_of_the_room_and_all_is_given_back),
 		TEST(nxdomain_and_nodata_are_remembered_a_minute_at_most),
 		TEST(popular_name_is_refreshed_before_it_expires),
+		TEST(source_ports_change_with_a_reload),
 		TEST(reload_leaves_what_is_in_flight_alone),
 	};
 

@@ -40,7 +40,7 @@ static void catch_close(struct transport *t)
 	assert_int_equal(t->open_attempts, 0);
 	free(t);
 }
-static const struct transport_ops catcher = {catch_open, catch_send, catch_cancel, catch_flush, catch_close, false};
+static const struct transport_ops catcher = {catch_open, catch_send, catch_cancel, catch_flush, catch_close, false, NULL};
 static struct transport *catch_open(struct transport_env *env, const struct addr *addr, uint32_t source_ports)
 {
 	struct transport *t = calloc(1, sizeof(*t));

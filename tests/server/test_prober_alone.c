@@ -97,7 +97,7 @@ static void stub_close(struct transport *t)
 	free(t);
 }
 
-static const struct transport_ops stub_ops = {stub_open, stub_send, stub_cancel, stub_flush, stub_close, false};
+static const struct transport_ops stub_ops = {stub_open, stub_send, stub_cancel, stub_flush, stub_close, false, NULL};
 
 static struct transport *stub_open(struct transport_env *e, const struct addr *upstream, uint32_t source_ports)
 {
