@@ -100,6 +100,9 @@ _Atomic uint64_t *snapshot_query_counters(struct snapshot *s, uint32_t thread);
 /* Since the zone was first routed. What is counted while workers change over from one snapshot to the next may be lost. */
 uint64_t snapshot_zone_queries(const struct snapshot *s, size_t zone);
 
+/* Whether `pool` is asked if the zone is still associated: it is an inbound endpoint, and the zone's `association` is on. */
+bool snapshot_checks_association(const struct snapshot *s, size_t zone, const struct pool *pool);
+
 /* Detached if one of its endpoints says so. */
 enum snapshot_association snapshot_zone_association(const struct snapshot *s, size_t zone);
 

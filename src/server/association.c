@@ -239,12 +239,9 @@ static void let_go(struct association *a)
 /* The place of a zone's check in the lane, -1 if the zone is not checked there. */
 static int place_to_check(const struct snapshot *s, const struct lane *l, size_t zone)
 {
-	const struct snapshot_zone *z = &s->zones[zone];
-	bool inbound = s->config->endpoints[l->pool - s->pools].kind == ENDPOINT_INBOUND;
-
-	if (!inbound || z->config == NULL || !z->config->association)
+	if (!snapshot_checks_association(s, zone, l->pool))
 		return -1;
-	return snapshot_route_place(&s->routes[z->route], l->pool);
+	return snapshot_route_place(&s->routes[s->zones[zone].route], l->pool);
 }
 
 static int compare_looked(const void *x, const void *y)

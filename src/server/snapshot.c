@@ -242,6 +242,13 @@ static int find_zone(const struct snapshot *previous, const struct snapshot *s, 
 	return old != NULL && name_equal(&old->name, &c->name) ? found : -1;
 }
 
+bool snapshot_checks_association(const struct snapshot *s, size_t zone, const struct pool *pool)
+{
+	const struct config_zone *c = s->zones[zone].config;
+
+	return c != NULL && c->association && pool->inbound;
+}
+
 static void inherit_learned(struct snapshot *s, size_t zone, const struct snapshot *previous, size_t before)
 {
 	const struct snapshot_route *r = &s->routes[s->zones[zone].route], *old_r = &previous->routes[previous->zones[before].route];
@@ -254,6 +261,8 @@ static void inherit_learned(struct snapshot *s, size_t zone, const struct snapsh
 			if (strcmp(r->pools[i]->name, old_r->pools[k]->name) != 0)
 				continue;
 			to->violated_s[i] = atomic_load(&from->violated_s[k]);
+			if (!snapshot_checks_association(s, zone, r->pools[i]))
+				continue; /* what nobody looks at any more is not known any more */
 			to->heard_s[i] = from->heard_s[k];
 			to->association[i] = atomic_load(&from->association[k]);
 		}

@@ -221,6 +221,22 @@ static void a_detached_zone_shows_by_endpoint(void **state)
 	assert_int_equal(json_array_size(json_object_get(family("r53fwd_zone_detached"), "samples")), 2);
 }
 
+static void a_zone_that_is_not_checked_any_more_is_not_detached(void **state)
+{
+	static const char off[] = "inbound-endpoints:\n"
+				  "  seoul: {addresses: [{ip: 10.1.0.1, az: a}, {ip: 10.1.0.2, az: b}], policy: ordered}\n"
+				  "zones: [{name: corp.test, to: seoul, association: off}]\n"
+				  "local-upstreams: [10.9.0.1]\n";
+
+	(void)state;
+	atomic_store(&world_snapshot(c.world)->learned[0].association[0], ASSOCIATION_DETACHED);
+	look_again();
+	assert_true(value("r53fwd_zone_detached", "zone=corp.test,endpoint=seoul") == 1);
+	world_reload(c.world, off);
+	look_again();
+	assert_int_equal(json_array_size(json_object_get(family("r53fwd_zone_detached"), "samples")), 0);
+}
+
 static void of_many_zones_those_in_use_or_in_trouble_are_listed(void **state)
 {
 	char *text = NULL;
@@ -257,6 +273,7 @@ int main(void)
 		TEST(histogram_counts_answers_up_to_each_bound),
 		TEST(an_outage_shows),
 		TEST(a_detached_zone_shows_by_endpoint),
+		TEST(a_zone_that_is_not_checked_any_more_is_not_detached),
 		TEST(of_many_zones_those_in_use_or_in_trouble_are_listed),
 	};
 

@@ -112,6 +112,27 @@ static void what_is_known_of_a_zone_follows_its_endpoints(void **state)
 	snapshot_unref(next);
 }
 
+/* An alarm about what nobody looks at any more would never end. */
+static void what_is_not_checked_any_more_is_forgotten(void **state)
+{
+	struct snapshot *s = build(CONF("{name: a.example, to: seoul}"), NULL);
+
+	(void)state;
+	s->learned[0].association[0] = ASSOCIATION_DETACHED;
+	s->learned[0].heard_s[0] = 77;
+	struct snapshot *off = build(CONF("{name: a.example, to: seoul, association: off}"), s);
+	assert_int_equal(off->learned[0].association[0], ASSOCIATION_UNKNOWN);
+	struct snapshot *on = build(CONF("{name: a.example, to: seoul}"), off);
+	assert_int_equal(on->learned[0].association[0], ASSOCIATION_UNKNOWN);
+	assert_int_equal(on->learned[0].heard_s[0], 0); /* so it is looked at soon */
+	struct snapshot *moved = build("resolvers: {seoul: {addresses: [10.10.1.10]}}\nzones: [{name: a.example, to: seoul}]\n", s);
+	assert_int_equal(moved->learned[0].association[0], ASSOCIATION_UNKNOWN);
+	snapshot_unref(s);
+	snapshot_unref(off);
+	snapshot_unref(on);
+	snapshot_unref(moved);
+}
+
 static void a_zone_is_detached_if_one_endpoint_says_so(void **state)
 {
 	struct snapshot *s = build(CONF(BOTH ", {name: b.example, to: seoul, association: off}"), NULL);
@@ -149,6 +170,7 @@ int main(void)
 		cmocka_unit_test(queries_are_counted_by_thread_and_summed),
 		cmocka_unit_test(counts_of_zones_that_stay_go_on),
 		cmocka_unit_test(what_is_known_of_a_zone_follows_its_endpoints),
+		cmocka_unit_test(what_is_not_checked_any_more_is_forgotten),
 		cmocka_unit_test(a_zone_is_detached_if_one_endpoint_says_so),
 		cmocka_unit_test(a_violation_is_news_once_for_each_endpoint),
 	};
