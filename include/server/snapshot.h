@@ -112,7 +112,8 @@ int snapshot_route_place(const struct snapshot_route *r, const struct pool *pool
 /* An answer of `pool` broke the zone's `expect`. True if that is news. */
 bool snapshot_violation(struct snapshot *s, size_t zone, const struct pool *pool, uint32_t now_s);
 
-/* The address is one that we listen on: a datagram from there is ours, or claims to be. */
-bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a);
+/* A datagram from `a` is ours, or claims to be: we listen there. `sent_to`: where it was sent to, as in net/listen.h's reply_to, since a
+ * wildcard listens at every address that this host has; NULL: at the address that the listener is bound to. */
+bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a, const struct in6_addr *sent_to);
 
 #endif

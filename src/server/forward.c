@@ -375,7 +375,7 @@ void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *
 		count_drop(f, to, len < DNS_HEADER_BYTES ? METRIC_DROPPED_SHORT : METRIC_DROPPED_RESPONSE);
 		return;
 	}
-	if (UNLIKELY(!tcp && snapshot_is_ourselves(s, &to->client))) {
+	if (UNLIKELY(!tcp && snapshot_is_ourselves(s, &to->client, to->udp.family != 0 ? &to->udp.local : NULL))) {
 		count_drop(f, to, METRIC_DROPPED_OURSELVES);
 		return;
 	}

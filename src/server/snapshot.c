@@ -486,14 +486,26 @@ uint16_t snapshot_route_outage(const struct snapshot_route *r)
 	return sum;
 }
 
-bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a)
+static bool is_ip_of(const struct in6_addr *ip, const struct addr *a)
+{
+	return a->sa.sa_family == AF_INET ? memcmp(ip, &a->in.sin_addr, sizeof(a->in.sin_addr)) == 0
+					  : memcmp(ip, &a->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0;
+}
+
+/* Of what a wildcard serves: every address of the loopback, and the one that the datagram was sent to. */
+static bool is_own_ip(const struct addr *a, const struct in6_addr *sent_to)
+{
+	return addr_is_loopback(a) || (sent_to != NULL && is_ip_of(sent_to, a));
+}
+
+bool snapshot_is_ourselves(const struct snapshot *s, const struct addr *a, const struct in6_addr *sent_to)
 {
 	for (size_t i = 0; i < s->config->listen_count; i++) {
 		const struct addr *own = &s->config->listen[i];
 		if (addr_port(own) != addr_port(a))
 			continue;
 		bool same_family = own->sa.sa_family == a->sa.sa_family; /* our sockets are of one family each */
-		if (addr_equal_ip(own, a) || (same_family && addr_is_any(own) && addr_is_loopback(a)))
+		if (addr_equal_ip(own, a) || (same_family && addr_is_any(own) && is_own_ip(a, sent_to)))
 			return true;
 	}
 	return false;

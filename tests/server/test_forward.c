@@ -300,6 +300,41 @@ static void popular_name_is_refreshed_before_it_expires(void **state)
 	assert_int_equal(metrics_get(world_metrics(w), METRIC_CACHE_MISSES), 1);
 }
 
+/* A query from `from` that was sent to `sent_to`: whether it is dropped, as one of ours. */
+static bool is_dropped(const char *from, const char *sent_to)
+{
+	uint8_t packet[QUESTION_UPSTREAM_MAX];
+	size_t len = compose(packet, "www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD);
+	struct reply_to to = {.listener = (struct listener *)(void *)w};
+	struct addr local;
+	unsigned before = world_dropped(w);
+
+	assert_int_equal(addr_parse(&to.client, from, 0), 0);
+	assert_int_equal(addr_parse(&local, sent_to, 53), 0);
+	to.udp.family = (uint8_t)local.sa.sa_family;
+	if (to.udp.family == AF_INET)
+		memcpy(&to.udp.local, &local.in.sin_addr, sizeof(local.in.sin_addr));
+	else
+		to.udp.local = local.in6.sin6_addr;
+	forward_query(world_forward(w), &to, packet, len, world_now_us(w));
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_DROPPED_OURSELVES), world_dropped(w));
+	return world_dropped(w) > before;
+}
+
+/* A wildcard listens at whatever address of this host somebody pretends to be: the datagram says which one it was sent to. */
+static void wildcard_drops_what_claims_to_come_from_where_it_goes(void **state)
+{
+	(void)state;
+	world_reload(w, "listen: [0.0.0.0:5353, \"[::]:5354\"]\nallow-from: [0.0.0.0/0, \"::/0\"]\n"
+			"zones: []\nlocal-upstreams: [192.168.0.2]\n");
+	assert_true(is_dropped("10.1.1.1:5353", "10.1.1.1"));
+	assert_true(is_dropped("127.0.0.5:5353", "10.1.1.1"));
+	assert_true(is_dropped("[2001:db8::1]:5354", "2001:db8::1"));
+	assert_false(is_dropped("10.1.1.1:5353", "10.1.1.2"));
+	assert_false(is_dropped("10.1.1.3:5354", "10.1.1.3"));
+	assert_false(is_dropped("[2001:db8::1]:5354", "2001:db8::2"));
+}
+
 #define PORTS(seoul)                                                                                                         \
 	"inbound-endpoints:\n  seoul: {addresses: [10.0.1.1, 10.0.2.1], policy: ordered, source-ports: " seoul "}\n"            \
 	"zones: [{name: corp.example, to: seoul}]\nlocal-upstreams: [192.168.0.2]\n"
@@ -352,6 +387,7 @@ int main(void)
 		TEST(one_zone_gets_half_of_the_room_and_all_is_given_back),
 		TEST(nxdomain_and_nodata_are_remembered_a_minute_at_most),
 		TEST(popular_name_is_refreshed_before_it_expires),
+		TEST(wildcard_drops_what_claims_to_come_from_where_it_goes),
 		TEST(source_ports_change_with_a_reload),
 		TEST(reload_leaves_what_is_in_flight_alone),
 	};

@@ -684,7 +684,7 @@ static bool ours(const struct snapshot *s, const char *text)
 	struct addr a;
 
 	assert_int_equal(addr_parse(&a, text, 53), 0);
-	return snapshot_is_ourselves(s, &a);
+	return snapshot_is_ourselves(s, &a, NULL);
 }
 
 static void datagram_from_where_we_listen_is_ours(void **state)
