@@ -346,6 +346,16 @@ static bool start_upkeep(struct server *s, uint32_t descriptors)
 	return s->upkeep != NULL;
 }
 
+/* SIGHUP would end us before the loop hears of it: it waits. */
+static void let_reload(bool now)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(now ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
+}
+
 static bool start_loop(struct server *s)
 {
 	static const int signals[] = {SIGHUP, SIGTERM, SIGINT};
@@ -360,6 +370,7 @@ static bool start_loop(struct server *s)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if ((s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s)) == NULL)
 			return false;
+	let_reload(true);
 	return s->watch_timer != NULL && s->news != NULL;
 }
 
@@ -558,9 +569,10 @@ int server_run(const struct server_options *options)
 {
 	struct server s = {.options = options};
 	size_t passed = passed_take(); /* first of all: descriptors that are opened later must not be taken for them */
-	struct config *c = load_first(options);
 	struct resolv r;
 
+	let_reload(false);
+	struct config *c = load_first(options);
 	if (c == NULL)
 		return 1;
 	s.keeper = keeper_new(c);

@@ -21,6 +21,7 @@ from lib import (
     R53FWD,
     Address,
     Case,
+    Program,
     addresses,
     ask,
     ede,
@@ -198,6 +199,19 @@ class Reload(Loaded):
         self.assertEqual(failed(sent), [], summary(sent))
         self.assertLess(slowest(sent), 1, summary(sent))
         wait_for(lambda: not is_served(self.extra), what="the end of the other listener")
+
+    def test_reload_asked_for_during_the_start_ends_nothing(self):
+        """It waits for its configuration when the signal comes."""
+        at = Address(LOOPBACK.ip(), 0, None)
+        pipe = os.path.join(self.stage.folder, "pipe")
+        os.mkfifo(pipe)
+        fwd = self.stage.add(Program("early", self.stage.folder, [R53FWD, "--zones", pipe]))
+        with open(pipe, "w", encoding="ascii") as file:  # once it reads
+            fwd.signal(signal.SIGHUP)
+            file.write(f"listen: ['{at.ip}:{LOOPBACK.port(at.ip)}']\nzones: []\ncontrol: {self.stage.folder}/control\n")
+        wait_for(lambda: fwd.check_alive() or " serves: " in fwd.text(), what="the start")
+        wait_for(lambda: "was not loaded" in fwd.text(), what="the reload, which finds no file")
+        self.assertEqual(fwd.stop(), 0)
 
     def test_reload_to_a_port_in_use_leaves_all_as_it_was(self):
         self.fwd, sim, world = self.serve(zones=[ROUTE])
