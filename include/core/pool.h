@@ -110,7 +110,8 @@ struct pool {
 	struct pool_place places[POOL_MAX_UPSTREAMS];
 	/* shared, changing: */
 	_Atomic bool down;         /* no address is known to answer: the path, or all of them */
-	_Atomic uint16_t outage;   /* how often it has been: what was remembered in an earlier one is void */
+	_Atomic uint16_t outage;   /* its beginnings and ends: what was remembered in an earlier one is void */
+	_Atomic uint32_t outages;  /* how often it has been, but by the operator's hand */
 	_Atomic uint64_t open_since_us; /* end of the last outage; 0: none yet */
 	_Atomic int32_t hedge_tokens_pm; /* per mille of a hedge, at most POOL_HEDGE_BUCKET * 1000 */
 	_Atomic uint64_t spilled;  /* queries that found every address above max-qps */
@@ -134,6 +135,9 @@ int pool_pick(struct pool *p, const struct pool_wish *wish);
 
 /* No more questions to this address, or again (`drain`, `undrain`). Port 0: whatever its port. Returns how many places it has. */
 unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool drained);
+
+/* Every address is drained: it is down by the operator's hand. Never of a pool without addresses. */
+bool pool_is_drained(const struct pool *p);
 
 /* Whether an attempt at `place` needs no hedge budget to be followed by another: it is suspect, down or drained. */
 bool pool_is_doubtful(const struct pool *p, int place);
@@ -159,7 +163,7 @@ bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us);
 /* Whether pool_take_rate would refuse; takes nothing. */
 bool pool_is_above_rate(const struct pool *p, const struct upstream *u, uint64_t now_us);
 
-/* All addresses out: opens an outage. Returns false if it was down already. */
+/* All addresses out: opens an outage, which is counted unless all of them are drained. Returns false if it was down already. */
 bool pool_close(struct pool *p);
 
 /* The place `answered` answered: ends the outage, voids what it left behind. Returns false if it was not down. */

@@ -35,7 +35,8 @@ NODISCARD struct json_t *status_make(const struct status_world *w, bool all_zone
 enum status_pool { STATUS_UP, STATUS_DEGRADED, STATUS_DOWN };
 enum status_pool status_pool(const struct pool *p);
 
-/* The same as a word; an address's state ("up", "slow", "suspect", "down", "drained"); a policy's name. Static. */
+/* The same as a word, and "drained" when it is down by hand; an address's state ("up", "slow", "suspect", "down", "drained"); a policy's
+ * name. Static. */
 const char *status_pool_text(const struct pool *p);
 const char *status_address(const struct pool *p, int place);
 const char *status_policy_text(enum policy_kind policy);
@@ -48,7 +49,7 @@ NODISCARD enum status_pool *status_routes(const struct snapshot *s);
 
 bool status_address_is_up(const struct pool *p, int place); /* up or slow */
 
-/* How often the pool has been down. */
+/* How often the pool has been down, but by hand. */
 uint32_t status_outages(const struct pool *p);
 
 /* What an address has done wrong, as the end of a sentence; never NULL. */

@@ -279,6 +279,15 @@ static void print_config(const json_t *s)
 	putchar('\n');
 }
 
+/* Of whom there are, nobody is asked or nobody answers. */
+static bool is_out(const json_t *endpoint)
+{
+	const char *state = screen_text(endpoint, "state");
+
+	return (strcmp(state, "down") == 0 || strcmp(state, "drained") == 0) &&
+	       json_array_size(json_object_get(endpoint, "addresses")) > 0;
+}
+
 /* What must not be overlooked comes first. */
 static void print_alarms(const json_t *s)
 {
@@ -289,9 +298,12 @@ static void print_alarms(const json_t *s)
 
 	if (stale_qps > 0)
 		printf("!! %.1f stale answers a second are being given\n", stale_qps);
-	json_array_foreach (json_object_get(s, "endpoints"), i, endpoint)
-		if (strcmp(screen_text(endpoint, "state"), "down") == 0 && json_array_size(json_object_get(endpoint, "addresses")) > 0)
+	json_array_foreach (json_object_get(s, "endpoints"), i, endpoint) {
+		if (strcmp(screen_text(endpoint, "state"), "drained") == 0)
+			printf("!! every address of %s is drained; `r53fwd undrain` ends it\n", screen_cell(endpoint, "name", cell));
+		else if (is_out(endpoint))
 			printf("!! %s is down: none of its addresses answers\n", screen_cell(endpoint, "name", cell));
+	}
 	if (json_is_false(json_object_get(s, "ready")))
 		printf("!! not ready yet: the first probes are under way\n");
 }
@@ -323,7 +335,7 @@ static int judge(const json_t *s)
 	size_t i;
 
 	json_array_foreach (json_object_get(s, "endpoints"), i, endpoint)
-		if (strcmp(screen_text(endpoint, "state"), "down") == 0 && json_array_size(json_object_get(endpoint, "addresses")) > 0)
+		if (is_out(endpoint))
 			return CLI_DOWN;
 	return CLI_OK;
 }

@@ -135,6 +135,14 @@ unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool
 	return places;
 }
 
+bool pool_is_drained(const struct pool *p)
+{
+	for (int i = 0; i < p->count; i++)
+		if (!atomic_load_explicit(&p->places[i].upstream->drained, memory_order_relaxed))
+			return false;
+	return p->count > 0;
+}
+
 bool pool_is_doubtful(const struct pool *p, int place)
 {
 	const struct upstream *u = p->places[place].upstream;
@@ -282,6 +290,8 @@ bool pool_close(struct pool *p)
 	if (atomic_exchange(&p->down, true))
 		return false;
 	atomic_fetch_add(&p->outage, 1);
+	if (!pool_is_drained(p))
+		atomic_fetch_add(&p->outages, 1);
 	return true;
 }
 

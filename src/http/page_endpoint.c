@@ -235,6 +235,8 @@ bool page_endpoint_print_verdict(const struct json_t *endpoint, FILE *out)
 	markup_text(title_of(endpoint), out);
 	if (strcmp(markup_text_of(endpoint, "state"), "down") == 0)
 		fprintf(out, all == 1 ? ": its address does not answer" : ": none of its %zu addresses answers", all);
+	else if (strcmp(markup_text_of(endpoint, "state"), "drained") == 0)
+		fputs(": every address is drained", out);
 	else if (up < all)
 		fprintf(out, ": %zu of %zu addresses %s out of favour", all - up, all, all - up == 1 ? "is" : "are");
 	else

@@ -147,7 +147,10 @@ static void describe_endpoint(const struct snapshot *s, const struct pool *p, in
 {
 	const char *be = p->local ? "are" : "is";
 
-	if (atomic_load(&p->down)) {
+	if (pool_is_drained(p)) {
+		strbuf_addf(text, "every address of %s is drained", whose(p));
+		describe_zones(s, p, text);
+	} else if (atomic_load(&p->down)) {
 		strbuf_addf(text, "%s %s down: none of %s %d addresses answers", whose(p), be, p->local ? "their" : "its", p->count);
 		describe_zones(s, p, text);
 	} else if (place != POOL_NONE) {

@@ -249,6 +249,8 @@ static void say_use(const struct walk *w, int i, struct strbuf *s)
 
 	if (p->count == 0)
 		strbuf_add(s, "it has no address: no resolv.conf names any");
+	else if (pool_is_drained(p))
+		strbuf_add(s, "every address is drained: nobody is asked until `r53fwd undrain`");
 	else if (atomic_load(&p->down))
 		strbuf_add(s, "down: no address answers; it is probed every 500 ms and opens at the first answer");
 	else if (p == w->pool)

@@ -237,9 +237,13 @@ static void refuse_down(struct forward *f, const struct client *c, const struct 
 	strbuf_init(&s, text, sizeof(text));
 	if (route->pools[0]->count == 0)
 		strbuf_add(&s, "no local upstream is known");
-	for (int i = 0; route->pools[0]->count > 0 && i < route->count; i++)
-		strbuf_addf(&s, "%s%s: down, none of its %d addresses answers", i == 0 ? "" : "; ", route->pools[i]->name,
-			    route->pools[i]->count);
+	for (int i = 0; route->pools[0]->count > 0 && i < route->count; i++) {
+		const struct pool *p = route->pools[i];
+		if (pool_is_drained(p))
+			strbuf_addf(&s, "%severy address of %s is drained", i == 0 ? "" : "; ", p->name);
+		else
+			strbuf_addf(&s, "%s%s: down, none of its %d addresses answers", i == 0 ? "" : "; ", p->name, p->count);
+	}
 	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, text);
 }
 

@@ -38,6 +38,8 @@ static void describe_pool(struct strbuf *s, const struct pool *p)
 
 	if (p->count == 0)
 		strbuf_add(s, "; no local upstream is known");
+	else if (pool_is_drained(p))
+		strbuf_addf(s, "; every address of %s is drained, known names are answered from the cache", name);
 	else if (status_pool(p) == STATUS_DOWN)
 		strbuf_addf(s, "; %s %s down, known names are answered from the cache", name, p->local ? "are" : "is");
 	else

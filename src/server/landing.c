@@ -233,7 +233,11 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 	strbuf_init(&s, out, size);
 	for (int i = 0; fl->route->pools[i] != fl->pool; i++)
 		if (atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
-			strbuf_addf(&s, "%s: down; ", fl->route->pools[i]->name);
+			strbuf_addf(&s, "%s: %s; ", fl->route->pools[i]->name, pool_is_drained(fl->route->pools[i]) ? "drained" : "down");
+	if (fl->tried == 0 && pool_is_drained(fl->pool)) {
+		strbuf_addf(&s, "every address of %s is drained", fl->pool->name);
+		return;
+	}
 	strbuf_addf(&s, "%s:", fl->pool->name);
 	if (fl->above_rate && fl->tried == 0)
 		strbuf_add(&s, " every address is above max-qps");

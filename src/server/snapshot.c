@@ -76,6 +76,7 @@ static void inherit(struct pool *p, const struct snapshot *previous)
 			continue;
 		p->down = atomic_load(&old->down);
 		p->outage = atomic_load(&old->outage);
+		p->outages = atomic_load(&old->outages);
 		p->open_since_us = atomic_load(&old->open_since_us);
 		p->hedge_tokens_pm = atomic_load(&old->hedge_tokens_pm);
 		p->spilled = atomic_load(&old->spilled);

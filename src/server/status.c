@@ -51,9 +51,10 @@ const char *status_cause(const struct health_report *r)
 	return texts[r->cause];
 }
 
+/* Down by hand is no failure: it has a word of its own. */
 const char *status_pool_text(const struct pool *p)
 {
-	return pool_states[status_pool(p)];
+	return pool_is_drained(p) ? "drained" : pool_states[status_pool(p)];
 }
 
 const char *status_policy_text(enum policy_kind policy)
@@ -111,7 +112,7 @@ bool status_address_is_up(const struct pool *p, int place)
 
 uint32_t status_outages(const struct pool *p)
 {
-	return (atomic_load(&p->outage) + 1u) / 2; /* the number goes up at both ends of one */
+	return atomic_load_explicit(&p->outages, memory_order_relaxed);
 }
 
 enum status_pool status_pool(const struct pool *p)
@@ -178,7 +179,7 @@ static json_t *make_endpoint(const struct status_world *w, size_t i)
 
 	json_object_set_new(e, "name", jsontext_new(p->name));
 	json_object_set_new(e, "kind", json_string(kinds[w->snapshot->config->endpoints[i].kind]));
-	json_object_set_new(e, "state", json_string(pool_states[status_pool(p)]));
+	json_object_set_new(e, "state", json_string(status_pool_text(p)));
 	json_object_set_new(e, "policy", json_string(policies[w->snapshot->config->endpoints[i].options.policy]));
 	json_object_set_new(e, "max_qps", count(p->max_qps));
 	json_object_set_new(e, "outages", count(status_outages(p)));

@@ -144,6 +144,10 @@ static void an_endpoint_that_is_down_ends_in_3(void **state)
 	p->says = ANSWER("down", DOWN_ADDRESS, DOWN_ZONE);
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_DOWN);
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = true}), CLI_DOWN);
+	p->says = ANSWER("drained", DOWN_ADDRESS, DOWN_ZONE);
+	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_DOWN);
+	assert_non_null(strstr(p->printed, "!! every address of seoul is drained; `r53fwd undrain` ends it\n"));
+	assert_null(strstr(p->printed, "!! seoul is down"));
 	p->says = ANSWER("down", "", UP_ZONE); /* no addresses at all: local upstreams that nobody wants */
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
 	assert_non_null(strstr(p->printed, "  no addresses\n"));

@@ -650,6 +650,11 @@ static void pool_is_closed_once_and_opened_once(void **state)
 	assert_false(pool.down);
 	assert_int_not_equal(pool.outage, 1);
 	assert_false(pool_open(&pool, 1, now_us));
+	assert_int_equal(pool.outages, 1);
+	for (int i = 0; i < 2; i++)
+		atomic_store(&at(i)->drained, true);
+	assert_true(pool_is_drained(&pool) && pool_close(&pool));
+	assert_int_equal(pool.outages, 1); /* what is done by hand is no outage */
 }
 
 static void opening_voids_what_the_outage_left_behind(void **state)

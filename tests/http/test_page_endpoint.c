@@ -120,6 +120,8 @@ static void verdict_counts_what_is_wrong(void **state)
 	expect_verdict("{'name': 'x', 'state': 'down', 'addresses': [{'state': 'down', 'up': false}]}", "x: its address does not answer");
 	expect_verdict("{'name': '<x>', 'state': 'down', 'addresses': [{'state': 'down', 'up': false}, {'state': 'down', 'up': false}]}",
 		       "&lt;x&gt;: none of its 2 addresses answers");
+	expect_verdict("{'name': 'x', 'state': 'drained', 'addresses': [{'state': 'drained', 'up': false}]}",
+		       "x: every address is drained");
 	expect_verdict("{'name': 'x', 'state': 'up', 'addresses': [{'state': 'slow', 'up': true}, {'state': 'up', 'up': true}]}",
 		       "x: 1 of 2 addresses is slow");
 }

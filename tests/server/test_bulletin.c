@@ -173,6 +173,22 @@ static void endpoint_that_is_down_says_what_becomes_of_its_zones(void **state)
 	assert_string_equal(logged(), "info: tokyo is up again: 10.0.1.1:53 answers\n");
 }
 
+static void endpoint_that_is_drained_is_not_called_down(void **state)
+{
+	struct snapshot *s = world_snapshot(w);
+	struct pool *tokyo = world_pool(w, "tokyo");
+
+	(void)state;
+	atomic_store(&tokyo->places[0].upstream->drained, true);
+	assert_true(pool_close(tokyo));
+	bulletin_closed(b, s, tokyo, now_us);
+	assert_string_equal(logged(), "warn: every address of tokyo is drained; 2 of its zones are asked elsewhere\n");
+	atomic_store(&tokyo->places[0].upstream->drained, false);
+	assert_true(pool_open(tokyo, 0, now_us));
+	bulletin_opened(b, s, tokyo, 0, now_us);
+	assert_string_equal(logged(), "info: tokyo is up again: 10.0.1.1:53 answers\n");
+}
+
 static void addresses_of_an_endpoint_that_is_down_are_no_news(void **state)
 {
 	struct snapshot *s = world_snapshot(w);
@@ -288,6 +304,7 @@ int main(void)
 		CASE(az_is_out_with_its_last_address_and_back_with_the_first),
 		CASE(drained_address_does_not_keep_its_az_in),
 		CASE(endpoint_that_is_down_says_what_becomes_of_its_zones),
+		CASE(endpoint_that_is_drained_is_not_called_down),
 		CASE(addresses_of_an_endpoint_that_is_down_are_no_news),
 		CASE(address_that_flaps_cannot_flood_the_log),
 		CASE(last_line_says_how_it_is_and_how_much_was_left_out),

@@ -218,6 +218,8 @@ static void who_is_drained_has_no_place(void **state)
 	json_decref(tell(&c, "{\"command\": \"drain\", \"address\": \"10.1.0.2\"}"));
 	explain("www.corp.test", "A");
 	expect_within("now", "drained or above max-qps");
+	assert_string_equal(text_at("endpoints.0.state"), "drained");
+	assert_string_equal(text_at("endpoints.0.why"), "every address is drained: nobody is asked until `r53fwd undrain`");
 	assert_true(json_is_null(at("if_first_dies")));
 }
 

@@ -265,7 +265,8 @@ static void drained_is_a_state_of_its_own(void **state)
 	json_decref(s);
 	json_decref(tell(&c, "{\"command\": \"drain\", \"address\": \"10.2.0.2\"}"));
 	s = status();
-	assert_string_equal(text_of(named(s, "endpoints", "tokyo"), "state"), "down");
+	assert_string_equal(text_of(named(s, "endpoints", "tokyo"), "state"), "drained");
+	assert_int_equal(json_integer_value(json_object_get(named(s, "endpoints", "tokyo"), "outages")), 0);
 	assert_string_equal(text_of(address(s, "tokyo", 1), "state"), "drained");
 	json_decref(s);
 }
