@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a name: looked at in the cache → enough of its TTL is left: looked at again when it is not → refreshed by a
  * worker, which is told and does not answer: what came of it shows in the cache when it is looked at next.
- * How it can fail: the route is down (looked at again in 5 s), nothing came (5, 10, 20, 40, 60 s). */
+ * How it can fail: the route is down (looked at again in 5 s), nothing came (5, 10, 20, 40, 60 s), it has no records any more: that is an
+ * answer, and somebody's mistake more often than not, so it is said. */
 #include "server/keepwarm.h"
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/wheel.h"
 #include "wire/dns.h"
+#include "wire/text.h"
 
 struct item {
 	struct wheel_timer timer;
@@ -15,6 +18,8 @@ struct item {
 	uint16_t type;
 	uint32_t again_s;  /* 0: the last refresh came to something */
 	uint64_t asked_us; /* 0: not yet */
+	bool was_there;    /* it had records under this configuration … */
+	bool is_gone;      /* … and has none now, which was said */
 };
 
 struct keepwarm {
@@ -52,6 +57,25 @@ static bool came_since(const struct item *i, enum cache_result known, const stru
 	return i->asked_us != 0 && in_s(i->asked_us, hit->age_s) < now_us + US_PER_S;
 }
 
+/* What has come says whether there are any. */
+static void see_records(struct item *i, bool there)
+{
+	const char *type = i->type == DNS_TYPE_A ? "A" : "AAAA";
+	char name[TEXT_NAME_MAX];
+
+	bool news = there ? i->is_gone : i->was_there && !i->is_gone;
+	i->was_there |= there;
+	if (!news)
+		return;
+	i->is_gone = !there;
+	const struct log_field fields[] = {LOG_STRING("event", "keep-warm"), LOG_STRING("state", there ? "there" : "gone"),
+					   LOG_STRING("name", text_name(i->name, name)), LOG_STRING("type", type), LOG_END};
+	if (there)
+		log_event(LOG_INFO, fields, "%s has %s records again", name, type);
+	else
+		log_event(LOG_WARN, fields, "%s, which is kept warm, has no %s records any more: clients are told so", name, type);
+}
+
 static uint64_t refresh(struct keepwarm *k, struct item *i, const struct cache_key *key, uint64_t now_us)
 {
 	if (!cache_claim(k->snapshot->cache, key, (uint32_t)(now_us / US_PER_S)))
@@ -80,8 +104,10 @@ static uint64_t look(struct keepwarm *k, struct item *i, unsigned *asked, uint64
 	uint32_t least_s = least_left_s(hit.age_s + hit.ttl_left_s);
 	bool enough = known == CACHE_FRESH && hit.ttl_left_s > least_s;
 
-	if (enough || came_since(i, known, &hit, now_us))
+	if (enough || came_since(i, known, &hit, now_us)) {
 		i->again_s = 0;
+		see_records(i, has_records(known, &hit));
+	}
 	if (enough)
 		return in_s(now_us, hit.ttl_left_s - least_s);
 	if (i->type == DNS_TYPE_AAAA && !has_records(known, &hit))

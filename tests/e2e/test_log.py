@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 
-from lib import LOOPBACK, PATIENCE_S, R53FWD, Case, Forwarder, ask, make_query, main, raw, wait_for
+from lib import LOOPBACK, PATIENCE_S, R53FWD, SOA, Case, Forwarder, ask, endpoint_conf, make_query, main, raw, wait_for, zones_conf
 
 F_SETPIPE_SZ = 1031
 # Every octet that could harm a terminal, a shell or a line of JSON, in labels of a name.
@@ -76,6 +76,19 @@ class Log(Case):
             if until():
                 return
         self.fail("it did not happen")
+
+    def test_name_kept_warm_that_is_emptied_is_said_and_so_is_its_return(self):
+        zone = f"$ORIGIN warm.test.\n@ 1 SOA {SOA} 1\nother 1 TXT x\n"
+        sim = self.sim(zones=[zone + "db 1 A 10.20.1.7\n"])
+        route = "{name: warm.test, to: seoul, keep-warm: [db.warm.test]}"
+        fwd = self.forwarder(zones_conf([endpoint_conf(sim)], [route], None, "log: {format: json}\ncache: {min-ttl: 0s}\n"))
+        wait_for(lambda: sim.queries("db.warm.test", "A"), what="the first refresh")
+        sim.change_zone(0, zone)
+        gone = self.await_event(fwd, event="keep-warm", state="gone")
+        self.assertEqual((gone["level"], gone["name"], gone["type"]), ("warn", "db.warm.test", "A"))
+        sim.change_zone(0, zone + "db 1 A 10.20.1.8\n")
+        self.await_event(fwd, event="keep-warm", state="there")
+        self.assertEqual(len(self.events(fwd, event="keep-warm")), 2)
 
     def test_lines_of_the_status_page_are_json_too(self):
         ip = LOOPBACK.ip()
