@@ -303,6 +303,8 @@ static void print_alarms(const json_t *s)
 			printf("!! every address of %s is drained; `r53fwd undrain` ends it\n", screen_cell(endpoint, "name", cell));
 		else if (is_out(endpoint))
 			printf("!! %s is down: none of its addresses answers\n", screen_cell(endpoint, "name", cell));
+		else if (json_array_size(json_object_get(endpoint, "addresses")) == 0 && json_is_true(json_object_get(endpoint, "used")))
+			printf("!! no local upstream is known: names that no zone routes get SERVFAIL\n");
 	}
 	if (json_is_false(json_object_get(s, "ready")))
 		printf("!! not ready yet: the first probes are under way\n");

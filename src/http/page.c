@@ -68,6 +68,18 @@ static void print_hero(const json_t *s, FILE *out)
 	free(names);
 }
 
+/* Names go to local upstreams, and there are none. */
+static bool lacks_local(const json_t *s)
+{
+	const json_t *e;
+	size_t i;
+
+	json_array_foreach(json_object_get(s, "endpoints"), i, e)
+		if (json_array_size(json_object_get(e, "addresses")) == 0 && json_is_true(json_object_get(e, "used")))
+			return true;
+	return false;
+}
+
 /* Everything in one line, the worst first. */
 static void print_verdict(const json_t *s, FILE *out)
 {
@@ -79,12 +91,12 @@ static void print_verdict(const json_t *s, FILE *out)
 		json_array_foreach(json_object_get(s, "endpoints"), i, e)
 			if (strcmp(markup_grade(markup_text_of(e, "state")), order[k]) == 0 && page_endpoint_print_verdict(e, out))
 				return;
-	fputs("all endpoints answer", out);
+	fputs(lacks_local(s) ? "no local upstream is known: names that no zone routes get SERVFAIL" : "all endpoints answer", out);
 }
 
 static const char *worst(const json_t *s)
 {
-	const char *grade = "up";
+	const char *grade = lacks_local(s) ? "warn" : "up";
 	const json_t *e;
 	size_t i;
 

@@ -172,6 +172,28 @@ static json_t *make_address(const struct status_world *w, const struct pool *p, 
 	return a;
 }
 
+/* Whether names go to the local upstreams: not if all names have another way. */
+static bool is_local_used(const struct config *c)
+{
+	bool root = false, local = false;
+
+	for (size_t i = 0; i < c->zone_count; i++) {
+		root = root || c->zones[i].name.labels == 0;
+		local = local || c->zones[i].to[0] == 0; /* which stands alone */
+	}
+	return local || !root;
+}
+
+static bool is_used(const struct snapshot *s, const struct pool *p)
+{
+	if (p == &s->pools[0])
+		return is_local_used(s->config);
+	for (size_t i = 0; i < s->route_count; i++)
+		if (snapshot_route_place(&s->routes[i], p) >= 0)
+			return true;
+	return false;
+}
+
 static json_t *make_endpoint(const struct status_world *w, size_t i)
 {
 	const struct pool *p = &w->snapshot->pools[i];
@@ -180,6 +202,7 @@ static json_t *make_endpoint(const struct status_world *w, size_t i)
 	json_object_set_new(e, "name", jsontext_new(p->name));
 	json_object_set_new(e, "kind", json_string(kinds[w->snapshot->config->endpoints[i].kind]));
 	json_object_set_new(e, "state", json_string(status_pool_text(p)));
+	json_object_set_new(e, "used", json_boolean(is_used(w->snapshot, p)));
 	json_object_set_new(e, "policy", json_string(policies[w->snapshot->config->endpoints[i].options.policy]));
 	json_object_set_new(e, "max_qps", count(p->max_qps));
 	json_object_set_new(e, "outages", count(status_outages(p)));

@@ -151,6 +151,10 @@ static void an_endpoint_that_is_down_ends_in_3(void **state)
 	p->says = ANSWER("down", "", UP_ZONE); /* no addresses at all: local upstreams that nobody wants */
 	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
 	assert_non_null(strstr(p->printed, "  no addresses\n"));
+	assert_null(strstr(p->printed, "!! "));
+	p->says = "{\"endpoints\":[{\"name\":\"local\",\"state\":\"down\",\"used\":true,\"addresses\":[]}]}";
+	assert_int_equal(pretend_command(p, cmd_status, (struct cli){.json = false}), CLI_OK);
+	assert_non_null(strstr(p->printed, "!! no local upstream is known: names that no zone routes get SERVFAIL\n"));
 }
 
 static void json_is_one_line_as_it_came(void **state)

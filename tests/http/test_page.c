@@ -87,6 +87,26 @@ static void stale_answers_and_who_is_to_blame_are_in_large_type(void **state)
 	free(html);
 }
 
+/* Unless nobody would ask them. */
+static void missing_local_upstreams_are_not_well(void **state)
+{
+	static const char sentence[] = "no local upstream is known: names that no zone routes get SERVFAIL";
+	char *html = print("{'endpoints': [{'name': 'local', 'kind': 'local', 'state': 'down', 'used': true, 'addresses': []},"
+			   "{'name': 'seoul', 'state': 'up', 'addresses': [{'state': 'up', 'up': true}]}]}");
+
+	(void)state;
+	expect_part(html, "<title>no local upstream is known");
+	expect_part(html, "<span class=\"pill warn\">no local upstream is known: names that no zone routes get SERVFAIL</span>");
+	free(html);
+	html = print("{'endpoints': [{'name': 'local', 'kind': 'local', 'state': 'down', 'used': true, 'addresses': []},"
+		     "{'name': 'seoul', 'state': 'down', 'addresses': [{'state': 'down', 'up': false}]}]}");
+	expect_part(html, "<title>seoul: its address does not answer");
+	free(html);
+	html = print("{'endpoints': [{'name': 'local', 'kind': 'local', 'state': 'down', 'used': false, 'addresses': []}]}");
+	expect_no_part(html, sentence);
+	free(html);
+}
+
 static void zones_that_leak_or_break_their_guard_are_told(void **state)
 {
 	char *html = print("{'zones_total': 2, 'zones': [{'name': 'a.example.', 'association': 'detached', 'state': 'up'},"
@@ -179,6 +199,7 @@ int main(void)
 		cmocka_unit_test(stale_answers_are_from_the_cache_too),
 		cmocka_unit_test(local_upstreams_come_last),
 		cmocka_unit_test(stale_answers_and_who_is_to_blame_are_in_large_type),
+		cmocka_unit_test(missing_local_upstreams_are_not_well),
 		cmocka_unit_test(zones_that_leak_or_break_their_guard_are_told),
 		cmocka_unit_test(hostile_names_are_escaped_everywhere),
 		cmocka_unit_test(without_a_daemon_the_page_says_why),

@@ -83,7 +83,8 @@ static void all_names_are_there(void **state)
 	(void)state;
 	EXPECT_KEYS(s, "version", "uptime_seconds", "workers", "qps", "endpoints", "zones", "zones_total", "cache", "inbound_queries",
 		    "ready", "metrics", "config");
-	EXPECT_KEYS(named(s, "endpoints", "seoul"), "name", "kind", "state", "policy", "max_qps", "outages", "above_max_qps", "addresses");
+	EXPECT_KEYS(named(s, "endpoints", "seoul"), "name", "kind", "state", "used", "policy", "max_qps", "outages", "above_max_qps",
+		    "addresses");
 	EXPECT_KEYS(address(s, "seoul", 0), "address", "az", "state", "up", "rtt_ms", "rtt_history_ms", "qps", "queries", "answers",
 		    "timeouts", "servfail", "refused", "hedges", "probes", "tcp", "unreachable", "share", "cause",
 		    "cause_age_seconds", "last_answer_age_seconds");
@@ -322,6 +323,30 @@ static void every_cause_has_words(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static bool is_used(const char *zones, const char *name)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "resolvers: {ad: {addresses: [10.3.0.1]}}\nlocal-upstreams: [10.9.0.1]\nzones: [%s]\n", zones);
+	commanded_stop(&c);
+	commanded_start(&c, text);
+	json_t *s = status();
+	bool used = json_is_true(json_object_get(named(s, "endpoints", name), "used"));
+	json_decref(s);
+	return used;
+}
+
+static void endpoint_is_used_if_a_name_goes_there(void **state)
+{
+	(void)state;
+	assert_true(is_used("", "local"));
+	assert_false(is_used("", "ad"));
+	assert_true(is_used("{name: a, to: ad}", "local"));
+	assert_true(is_used("{name: a, to: ad}", "ad"));
+	assert_false(is_used("{name: ., to: ad}", "local"));
+	assert_true(is_used("{name: ., to: ad}, {name: a, to: local}", "local"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +361,7 @@ int main(void)
 		TEST(drained_is_a_state_of_its_own),
 		TEST(many_zones_are_listed_in_part_those_in_trouble_first),
 		TEST(every_cause_has_words),
+		TEST(endpoint_is_used_if_a_name_goes_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
