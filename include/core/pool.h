@@ -47,7 +47,7 @@ struct upstream_counts {
 
 struct upstream {
 	_Atomic uint32_t refs;
-	uint32_t id;                      /* small, unique among the living: index of per-thread arrays */
+	uint32_t id;                      /* counted up over reloads: index of per-thread arrays, and what the cache knows an upstream by */
 	struct addr addr;
 	char text[ADDR_TEXT_MAX];         /* of addr */
 	struct rtt rtt;

@@ -60,6 +60,7 @@ struct snapshot {
 	size_t route_count;    /* routes[0]: local */
 	struct pool *pools;
 	size_t pool_count;     /* as config->endpoints; pools[0]: local */
+	uint32_t upstream_ids; /* how many were given out, here and in all that went before */
 	struct cache *cache;   /* a reference */
 	struct cache_rules cache_rules;
 	struct allow allow;

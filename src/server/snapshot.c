@@ -21,8 +21,6 @@ static const struct {
 	{"resolver.arpa", SPECIAL_NODATA},
 };
 
-static uint32_t next_upstream_id; /* main thread only */
-
 static uint32_t us_to_s(uint64_t us)
 {
 	return (uint32_t)(us / US_PER_S);
@@ -52,12 +50,12 @@ static uint8_t number_az(const struct pool *p, const char *az)
 	return next;
 }
 
-static bool add_place(struct pool *p, const struct addr *addr, const char *az, struct snapshot *previous)
+static bool add_place(struct snapshot *s, struct pool *p, const struct addr *addr, const char *az, struct snapshot *previous)
 {
 	struct upstream *u = find_upstream(previous, p->name, addr);
 
 	if (u == NULL)
-		u = upstream_new(addr, next_upstream_id++);
+		u = upstream_new(addr, s->upstream_ids++);
 	if (u == NULL)
 		return false;
 	p->places[p->count] = (struct pool_place){.upstream = u, .az = az, .az_index = number_az(p, az)};
@@ -112,10 +110,10 @@ static bool compile_pool(struct snapshot *s, struct pool *p, const struct config
 	p->tcp = o->transport == TRANSPORT_TCP;
 	inherit(p, previous);
 	for (size_t i = 0; i < e->count; i++)
-		if (!add_place(p, &e->addresses[i].addr, e->addresses[i].az, previous))
+		if (!add_place(s, p, &e->addresses[i].addr, e->addresses[i].az, previous))
 			return false;
 	for (size_t i = 0; p->local && s->config->local_from_resolv && i < s->resolv.count; i++)
-		if (!add_place(p, &s->resolv.servers[i], NULL, previous))
+		if (!add_place(s, p, &s->resolv.servers[i], NULL, previous))
 			return false;
 	return true;
 }
@@ -388,6 +386,8 @@ static struct snapshot *compile(struct config *config, _Atomic uint32_t *config_
 	s->config = config;
 	s->config_refs = config_refs;
 	atomic_fetch_add(config_refs, 1);
+	if (previous != NULL)
+		s->upstream_ids = previous->upstream_ids;
 	if (resolv != NULL)
 		s->resolv = *resolv;
 	if (compile_pools(s, previous) && compile_zones(s) && take_learned(s, previous) && take_cache(s, previous) &&

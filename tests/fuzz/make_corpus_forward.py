@@ -16,5 +16,5 @@ def schedule(seed, length, most):
 SEEDS = {"nothing": b""}
 for octets in (16, 64, 256):
     SEEDS[f"short_below_{octets}"] = schedule(octets, 64, octets)
-    SEEDS[f"long_below_{octets}"] = schedule(octets, 1500, octets)
+    SEEDS[f"long_below_{octets}"] = schedule(octets, 500, octets)
 write("forward", SEEDS)

@@ -24,11 +24,12 @@ struct event {
 	struct transport_attempt *attempt;
 	struct fake_transport *transport;
 	size_t len;
-	uint8_t message[WORLD_ANSWER_BYTES];
+	uint8_t message[]; /* exactly so long: a look beyond it is seen by AddressSanitizer */
 };
 
 struct fake_transport {
 	struct transport transport; /* first */
+	struct list link;           /* of the world's */
 	struct world *world;
 	struct world_upstream *upstream;
 	bool stream;
@@ -37,6 +38,7 @@ struct fake_transport {
 struct world {
 	uint64_t now_us, events_made;
 	struct event *events; /* in order of time */
+	struct list transports;
 	struct snapshot *snapshot;
 	struct forward *forward;
 	struct prober *prober;
@@ -47,14 +49,16 @@ struct world {
 	struct metrics metrics;
 	struct world_upstream upstreams[WORLD_UPSTREAMS];
 	unsigned upstream_count, queries, replies, dropped, loss_state;
-	struct world_reply kept[REPLIES_KEPT];
-	uint8_t out[65536];
 	bool trace_off;
 	size_t trace_len;
+	/* From here on nothing is read that was not written before, but the numbers of the replies' queries. */
+	struct world_reply kept[REPLIES_KEPT];
+	uint8_t out[65536];
 	char trace[WORLD_TRACE_BYTES], given[WORLD_TRACE_BYTES];
 };
 
 static struct world *the_world; /* transports are opened without a word of whose they are */
+static struct world *spare;     /* one that has ended: a fuzzer makes thousands, and fresh pages would be most of the work */
 
 static void PRINTF_LIKE(2, 3) note(struct world *w, const char *format, ...)
 {
@@ -105,12 +109,14 @@ void world_set_all(struct world *w, enum world_fault fault)
 		}
 }
 
-static void push(struct world *w, const struct event *e)
+static void push(struct world *w, const struct event *e, const uint8_t *message)
 {
-	struct event *copy = malloc(sizeof(*copy)), **at = &w->events;
+	struct event *copy = malloc(sizeof(*copy) + e->len), **at = &w->events;
 
 	ASSERT(copy != NULL);
 	*copy = *e;
+	if (e->len > 0)
+		memcpy(copy->message, message, e->len);
 	copy->number = w->events_made++;
 	while (*at != NULL && (*at)->at_us <= copy->at_us)
 		at = &(*at)->next;
@@ -179,13 +185,13 @@ static bool begins(const struct question_upstream *q, const char *label)
 	return label != NULL && q->type != DNS_TYPE_NS && memcmp(q->name->octets + 1, label, strlen(label)) == 0;
 }
 
-static void check_never(const struct world_upstream *u, const struct question_upstream *q)
+static void check_never(const char *never, const struct question_upstream *q)
 {
-	size_t n = u->never == NULL ? 0 : strlen(u->never) + 1;
+	size_t n = never == NULL ? 0 : strlen(never) + 1;
 
 	/* Where a label begins: the octets alone may stand in the middle of one. */
 	for (unsigned i = 0; n > 0 && i <= q->name->labels; i++)
-		ASSERT((size_t)q->name->len - q->name->at[i] != n || memcmp(q->name->octets + q->name->at[i], u->never, n) != 0);
+		ASSERT((size_t)q->name->len - q->name->at[i] != n || memcmp(q->name->octets + q->name->at[i], never, n) != 0);
 }
 
 static bool is_silent(struct world *w, const struct world_upstream *u, const struct question_upstream *q)
@@ -199,11 +205,12 @@ static bool is_silent(struct world *w, const struct world_upstream *u, const str
 static void push_garbage(struct world *w, struct fake_transport *ft, struct transport_attempt *a)
 {
 	struct event e = {.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ANSWER};
+	uint8_t message[QUESTION_UPSTREAM_MAX];
 
-	e.len = question_write(&a->asked, e.message);
-	dns_put16(e.message + 2, DNS_QR | DNS_RD | DNS_RA);
-	e.message[7] = 9;
-	push(w, &e);
+	e.len = question_write(&a->asked, message);
+	dns_put16(message + 2, DNS_QR | DNS_RD | DNS_RA);
+	message[7] = 9;
+	push(w, &e, message);
 }
 
 static int fake_send(struct transport *t, struct transport_attempt *a)
@@ -213,6 +220,7 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 	struct world_upstream *u = ft->upstream;
 	bool probe = t->env == &w->main_env, check = t->env == &w->association_env;
 	struct event e = {.attempt = a, .transport = ft, .at_us = w->now_us + u->rtt_us, .kind = EVENT_ANSWER};
+	static uint8_t message[WORLD_ANSWER_BYTES];
 	char name[TEXT_NAME_MAX];
 
 	if (u->fault == WORLD_STARVED)
@@ -222,14 +230,16 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 	t->dirty = true;
 	a->asked.id = random_u16(&w->random);
 	(*(check ? &u->checked : probe ? &u->probed : &u->asked))++;
+	u->streamed += ft->stream && !check && !probe;
 	if (!w->trace_off)
 		note(w, "  %s %s%s: %s", check ? "check" : probe ? "probe" : "attempt", u->ip, ft->stream ? " over TCP" : "",
 		     text_name(a->asked.name, name));
-	check_never(u, &a->asked);
+	for (size_t i = 0; i < ARRAY_SIZE(u->never); i++)
+		check_never(u->never[i], &a->asked);
 	if (u->fault == WORLD_FORGED_ICMP && !ft->stream)
-		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ICMP});
+		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_ICMP}, NULL);
 	if (u->fault == WORLD_GUESSED && !ft->stream)
-		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_GUESSES});
+		push(w, &(struct event){.attempt = a, .transport = ft, .at_us = w->now_us + US_PER_MS, .kind = EVENT_GUESSES}, NULL);
 	if (u->fault == WORLD_FORESTALLED && !ft->stream)
 		push_garbage(w, ft, a);
 	if (u->fault == WORLD_UNSENDABLE)
@@ -245,9 +255,9 @@ static int fake_send(struct transport *t, struct transport_attempt *a)
 	else if (is_silent(w, u, &a->asked))
 		return 0;
 	if (e.kind == EVENT_ANSWER)
-		e.len = u->answer != NULL ? u->answer(&a->asked, ft->stream, e.message) : write_answer(u, &a->asked, ft->stream, e.message);
+		e.len = u->answer != NULL ? u->answer(&a->asked, ft->stream, message) : write_answer(u, &a->asked, ft->stream, message);
 	if (e.kind != EVENT_ANSWER || e.len > 0)
-		push(w, &e);
+		push(w, &e, message);
 	return 0;
 }
 
@@ -291,6 +301,7 @@ static void fake_flush(struct transport *t)
 static void fake_close(struct transport *t)
 {
 	ASSERT(t->open_attempts == 0);
+	list_remove(&((struct fake_transport *)t)->link);
 	free(t);
 }
 
@@ -333,6 +344,7 @@ static struct transport *fake_open(struct transport_env *env, const struct addr 
 	ft->world = the_world;
 	ft->upstream = world_upstream(ft->world, addr_format_ip(addr, ip));
 	ft->stream = stream;
+	list_append(&ft->world->transports, &ft->link);
 	return &ft->transport;
 }
 
@@ -625,13 +637,25 @@ static struct config *read_config(const char *zones_conf)
 	return c;
 }
 
-struct world *world_new(const char *zones_conf)
+static struct world *blank(void)
 {
 	/* Most of it is never touched. */
-	struct world *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct world *w = spare != NULL ? spare : mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ASSERT(w != MAP_FAILED);
-	the_world = w;
+	for (unsigned i = 1; i <= MIN(w->queries, (unsigned)REPLIES_KEPT); i++)
+		w->kept[i % REPLIES_KEPT].query = 0;
+	memset(w, 0, offsetof(struct world, kept));
+	w->trace[0] = '\0';
+	list_init(&w->transports);
+	spare = NULL;
+	return w;
+}
+
+struct world *world_new(const char *zones_conf)
+{
+	struct world *w = the_world = blank();
+
 	w->now_us = START_US;
 	w->loss_state = 1;
 	random_init(&w->random);
@@ -686,9 +710,12 @@ void world_free(struct world *w)
 	keepwarm_free(w->keepwarm);
 	if (w->association != NULL)
 		association_free(w->association);
-	ASSERT(w->events == NULL);
+	ASSERT(w->events == NULL && list_empty(&w->transports));
 	snapshot_unref(w->snapshot);
-	munmap(w, sizeof(*w));
+	if (spare != NULL)
+		munmap(w, sizeof(*w));
+	else
+		spare = w;
 }
 
 struct pool *world_pool(struct world *w, const char *name)
@@ -711,6 +738,37 @@ struct upstream *world_upstream_state(struct world *w, const char *ip)
 				return w->snapshot->pools[i].places[k].upstream;
 	ASSERT_NEVER("no such upstream");
 	return NULL;
+}
+
+static bool is_known(const struct snapshot *s, const char *ip)
+{
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < s->pool_count; i++)
+		for (int k = 0; k < s->pools[i].count; k++)
+			if (strcmp(addr_format_ip(&s->pools[i].places[k].upstream->addr, text), ip) == 0)
+				return true;
+	return false;
+}
+
+unsigned world_strange_transports(const struct world *w)
+{
+	unsigned strange = 0;
+
+	LIST_FOR_EACH (link, &w->transports)
+		strange += !is_known(w->snapshot, CONTAINER_OF(link, struct fake_transport, link)->upstream->ip);
+	return strange;
+}
+
+unsigned world_open_attempts(const struct world *w, const struct world_upstream *u)
+{
+	unsigned open = 0;
+
+	LIST_FOR_EACH (link, &w->transports) {
+		const struct fake_transport *ft = CONTAINER_OF(link, struct fake_transport, link);
+		open += ft->upstream == u && ft->transport.env == &w->worker_env ? ft->transport.open_attempts : 0;
+	}
+	return open;
 }
 
 struct forward *world_forward(struct world *w)

@@ -44,11 +44,12 @@ struct world_upstream {
 	const char *silent_name;   /* silent about names that begin with this label, however well otherwise */
 	const char *slow_name;     /* `slow_us` more for names that begin with this label, over UDP and TCP */
 	uint64_t slow_us;
-	const char *never;         /* a question that ends in this must never come: octets of a name */
+	const char *never[3];      /* a question that ends in one of these must never come: octets of a name */
 	world_answer_fn *answer;   /* says what comes instead of the usual */
 	bool detached;             /* answers for everybody: A 203.0.113.5, and servers of another name than private zones have */
 	uint32_t ports;            /* of ours that the worker may use towards it; 0: it was not asked over UDP yet */
 	unsigned asked, probed, checked; /* client questions, probes and checks of association that came */
+	unsigned streamed;               /* of those asked, over TCP */
 };
 
 /* What a client got. */
@@ -104,5 +105,11 @@ struct forward *world_forward(struct world *w);
 struct prober *world_prober(struct world *w);
 struct snapshot *world_snapshot(struct world *w);
 const struct metrics *world_metrics(const struct world *w);
+
+/* Transports to addresses that the snapshot in force does not have. */
+unsigned world_strange_transports(const struct world *w);
+
+/* Client questions that are open at `u`, whether an answer is still waited for or only looked out for. */
+unsigned world_open_attempts(const struct world *w, const struct world_upstream *u);
 
 #endif

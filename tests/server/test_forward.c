@@ -367,6 +367,65 @@ static void reload_leaves_what_is_in_flight_alone(void **state)
 	assert_int_equal(world_upstream(w, "192.168.0.2")->asked, 1);
 }
 
+#define ENFORCED(rest) \
+	"inbound-endpoints:\n  seoul: {addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}\n" \
+	"zones: [{name: corp.example, to: seoul, expect: private, guard: enforce}]\nlocal-upstreams: [192.168.0.2]\n" rest
+
+static void answer_everything_from_elsewhere(void)
+{
+	world_upstream(w, "10.0.1.1")->detached = world_upstream(w, "10.0.2.1")->detached = true;
+}
+
+static void expect_blocked(const struct world_reply *r)
+{
+	assert_non_null(r);
+	assert_int_equal(r->rcode, DNS_SERVFAIL);
+	assert_int_equal(r->ede, DNS_EDE_BLOCKED);
+}
+
+static void who_asks_once_a_guard_is_enforced_gets_nothing_by_the_rules_before(void **state)
+{
+	(void)state;
+	answer_everything_from_elsewhere();
+	unsigned before = world_ask(w, "www.corp.example", "A");
+	world_reload(w, ENFORCED(""));
+	unsigned after = world_ask(w, "www.corp.example", "A"); /* joins nobody */
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, before)->rcode, DNS_NOERROR);
+	expect_blocked(world_reply(w, after));
+	expect_blocked(ask("www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD, false));
+}
+
+static void answer_to_a_question_by_the_rules_before_is_not_remembered(void **state)
+{
+	(void)state;
+	answer_everything_from_elsewhere();
+	unsigned before = world_ask(w, "www.corp.example", "A");
+	world_reload(w, ENFORCED(""));
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, before)->rcode, DNS_NOERROR);
+	expect_blocked(ask("www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD, false));
+}
+
+/* The main thread has made the snapshot, and this one still goes by the old rules when an answer comes. */
+static void what_was_remembered_before_the_new_rules_came_round_is_forgotten(void **state)
+{
+	static const char text[] = ENFORCED("allow-from: [127.0.0.0/8]\n");
+	struct diagnostics d;
+
+	(void)state;
+	diagnostics_init(&d);
+	struct config *c = config_load_text(text, sizeof(text) - 1, &d);
+	diagnostics_deinit(&d);
+	struct snapshot *next = snapshot_new(c, NULL, world_snapshot(w));
+	assert_non_null(next);
+	answer_everything_from_elsewhere();
+	assert_int_equal(ask("www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD, false)->rcode, DNS_NOERROR);
+	forward_adopt(world_forward(w), next, 0 /* it takes no notice */);
+	snapshot_unref(next);
+	expect_blocked(ask("www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD, false));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -390,6 +449,9 @@ int main(void)
 		TEST(wildcard_drops_what_claims_to_come_from_where_it_goes),
 		TEST(source_ports_change_with_a_reload),
 		TEST(reload_leaves_what_is_in_flight_alone),
+		TEST(who_asks_once_a_guard_is_enforced_gets_nothing_by_the_rules_before),
+		TEST(answer_to_a_question_by_the_rules_before_is_not_remembered),
+		TEST(what_was_remembered_before_the_new_rules_came_round_is_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
