@@ -84,16 +84,21 @@ bool bridge_send(int end, enum bridge_word word, int fd, const uint8_t *bytes, s
 
 /* ---- in ---- */
 
+/* The one descriptor; -1 if there is none, or if there are several, of which the kernel has put as many as found room. */
 static int take_fd(struct msghdr *message)
 {
 	struct cmsghdr *header = CMSG_FIRSTHDR(message);
-	int fd;
+	int fds[sizeof(union rights) / sizeof(int)];
 
-	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-	    header->cmsg_len != CMSG_LEN(sizeof(fd)))
+	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 		return -1;
-	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	return fd;
+	size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(fds, CMSG_DATA(header), count * sizeof(int));
+	if (count == 1 && !(message->msg_flags & MSG_CTRUNC))
+		return fds[0];
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	return -1;
 }
 
 static void end_it(struct bridge *b)

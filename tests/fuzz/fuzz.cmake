@@ -39,6 +39,11 @@ endforeach()
 r53fwd_fuzz(config LIBRARIES config)
 r53fwd_fuzz(persist LIBRARIES server)
 r53fwd_fuzz(import LIBRARIES cli)
+r53fwd_fuzz(resolv LIBRARIES config)
+r53fwd_fuzz(bridge LIBRARIES net)
+r53fwd_fuzz(fault LIBRARIES sim)
+r53fwd_fuzz(page LIBRARIES http PkgConfig::JANSSON)
+r53fwd_fuzz(control LIBRARIES server PkgConfig::JANSSON SOURCES ${WORLD})
 r53fwd_fuzz(forward LIBRARIES server
   SOURCES ${WORLD} ${CMAKE_CURRENT_LIST_DIR}/../lib/chaos.c)
 # Which way the stage went says nothing of the play, and its loops would be half of the work.

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "server/association.h"
 #include "server/keepwarm.h"
@@ -640,9 +639,9 @@ static struct config *read_config(const char *zones_conf)
 static struct world *blank(void)
 {
 	/* Most of it is never touched. */
-	struct world *w = spare != NULL ? spare : mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct world *w = spare != NULL ? spare : calloc(1, sizeof(*w));
 
-	ASSERT(w != MAP_FAILED);
+	ASSERT(w != NULL);
 	for (unsigned i = 1; i <= MIN(w->queries, (unsigned)REPLIES_KEPT); i++)
 		w->kept[i % REPLIES_KEPT].query = 0;
 	memset(w, 0, offsetof(struct world, kept));
@@ -713,7 +712,7 @@ void world_free(struct world *w)
 	ASSERT(w->events == NULL && list_empty(&w->transports));
 	snapshot_unref(w->snapshot);
 	if (spare != NULL)
-		munmap(w, sizeof(*w));
+		free(w);
 	else
 		spare = w;
 }

@@ -215,6 +215,33 @@ static void descriptors_where_none_belong_are_closed(void **state)
 	assert_int_equal(s->words[0], BRIDGE_NO); /* and tear_down counts */
 }
 
+/* There is room for one, and where the kernel rounds up, for two. */
+static void of_several_descriptors_none_is_left_open(void **state)
+{
+	struct stage *s = *state;
+	union {
+		char room[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} rights = {.room = {0}};
+	const int sent[] = {s->other, s->other, s->other};
+	uint8_t word = BRIDGE_CLIENT;
+	struct iovec octets = {.iov_base = &word, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &octets, .msg_iovlen = 1, .msg_control = rights.room};
+
+	for (size_t fds = 2; fds <= ARRAY_SIZE(sent); fds++) {
+		message.msg_controllen = CMSG_SPACE(fds * sizeof(int));
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(fds * sizeof(int));
+		memcpy(CMSG_DATA(header), sent, fds * sizeof(int));
+		assert_int_equal(sendmsg(s->other, &message, 0), 1);
+	}
+	assert_true(bridge_send(s->other, BRIDGE_NO, -1, NULL, 0));
+	run_until_heard(s, 1);
+	assert_int_equal(s->words[0], BRIDGE_NO); /* and tear_down counts */
+}
+
 static void bridge_may_be_closed_from_inside(void **state)
 {
 	struct stage *s = *state;
@@ -257,6 +284,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(client_crosses_with_all_that_was_read_of_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client_without_bytes_crosses_as_well, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(descriptors_where_none_belong_are_closed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(of_several_descriptors_none_is_left_open, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bridge_may_be_closed_from_inside, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_much_is_not_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nobody_who_reads_is_waited_for_a_while_only, set_up, tear_down),
