@@ -232,10 +232,12 @@ void pool_earn_hedge(struct pool *p)
 {
 	int32_t now = atomic_load_explicit(&p->hedge_tokens_pm, memory_order_relaxed);
 
-	/* A lost update costs a tenth of a hedge; a full bucket, the usual case, costs no write. */
+	/* A full bucket, the usual case, costs no write. Where somebody else has earned or spent meanwhile, a tenth of a hedge is lost:
+	 * what was spent must not come back. */
 	if (now < POOL_HEDGE_BUCKET * 1000)
-		atomic_store_explicit(&p->hedge_tokens_pm, MIN(now + (int32_t)p->hedge_budget_pm, POOL_HEDGE_BUCKET * 1000),
-				      memory_order_relaxed);
+		(void)atomic_compare_exchange_strong_explicit(&p->hedge_tokens_pm, &now,
+							      MIN(now + (int32_t)p->hedge_budget_pm, POOL_HEDGE_BUCKET * 1000),
+							      memory_order_relaxed, memory_order_relaxed);
 }
 
 bool pool_spend_hedge(struct pool *p)

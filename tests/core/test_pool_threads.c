@@ -146,7 +146,7 @@ static void threads_share_one_bucket_of_hedges(void **state)
 	assert_int_equal(atomic_load(&pool.hedge_tokens_pm), 0);
 }
 
-/* Updates may be lost between earning and spending, but the bucket neither overflows nor goes below nothing. */
+/* What is earned may be lost, but the bucket neither overflows nor goes below nothing. */
 static void *earn_and_spend(void *arg)
 {
 	pthread_barrier_wait(&together);
@@ -164,6 +164,34 @@ static void bucket_stays_within_its_bounds_between_threads(void **state)
 {
 	(void)state;
 	assert_int_equal(together_sum(earn_and_spend), 0);
+}
+
+/* Half of them only spend, the others only earn. */
+static void *earn_or_spend(void *arg)
+{
+	bool earns = *(uint64_t *)arg % 2 == 0;
+	uint64_t spent = 0;
+
+	pthread_barrier_wait(&together);
+	for (int i = 0; i < 5000; i++)
+		if (earns)
+			pool_earn_hedge(&pool);
+		else
+			spent += pool_spend_hedge(&pool);
+	*(uint64_t *)arg = spent;
+	return NULL;
+}
+
+/* Nothing is earned with a budget of 0, so what is handed out is what was there: an earner who writes back what it has read before somebody
+ * spent would hand it out twice. */
+static void what_was_spent_does_not_come_back(void **state)
+{
+	(void)state;
+	pool.hedge_budget_pm = 0;
+	for (int round = 0; round < 50; round++) {
+		atomic_store(&pool.hedge_tokens_pm, POOL_HEDGE_BUCKET * 1000 - 1);
+		assert_int_equal(together_sum(earn_or_spend), POOL_HEDGE_BUCKET - 1);
+	}
 }
 
 static void *close_and_open(void *arg)
@@ -213,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(threads_at_one_moment_take_exactly_one_second_of_queries), TEST(threads_never_exceed_the_rate_while_time_goes_on),
 		TEST(threads_that_pick_fill_both_addresses_and_spill_the_rest), TEST(threads_share_one_bucket_of_hedges),
+		TEST(what_was_spent_does_not_come_back),
 		TEST(bucket_stays_within_its_bounds_between_threads),		TEST(each_closing_is_told_to_one_thread),
 		cmocka_unit_test(workers_divide_what_the_main_thread_leaves_of_the_source_ports),
 	};
