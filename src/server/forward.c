@@ -179,10 +179,12 @@ static void join(struct forward *f, struct flight *fl, const struct client *c)
 {
 	bool nobody_waited = list_empty(&fl->queries);
 
-	metrics_add(f->world.metrics, METRIC_COALESCED, 1);
-	if (!wait_in(f, fl, c))
+	if (!wait_in(f, fl, c)) {
 		shed(f, c, &fl->key, "too many clients wait for this name");
-	else if (c->now_us >= fl->stale_at_us)
+		return;
+	}
+	metrics_add(f->world.metrics, METRIC_COALESCED, 1);
+	if (c->now_us >= fl->stale_at_us)
 		landing_stale(f, fl, c->now_us);
 	else if (nobody_waited)
 		flight_arm(f, fl, c->now_us); /* now there is somebody to serve stale */

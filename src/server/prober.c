@@ -235,6 +235,8 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	b->out = false;
 	b->done_once = b->heard = true;
 	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
+	if (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN)
+		upstream_count(b->upstream, 0, rcode == DNS_REFUSED ? UPSTREAM_REFUSED : UPSTREAM_SERVFAIL);
 	upstream_measure(b->upstream, 0, now_us - b->sent_us);
 	if (good && !drained && atomic_load(&b->pool->down)) {
 		open_pool(p, b, now_us);

@@ -238,6 +238,8 @@ static void same_question_in_flight_is_asked_once_and_answered_to_all(void **sta
 	}
 	unsigned beyond = world_ask(w, "shared.corp.example", "A");
 	assert_int_equal(world_reply(w, beyond)->rcode, DNS_SERVFAIL);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), 1);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_COALESCED), FORWARD_QUERIES_PER_FLIGHT - 1); /* who was shed joined nothing */
 	world_run_ms(w, 100);
 	assert_int_equal(world_upstream(w, "10.0.1.1")->asked + world_upstream(w, "10.0.2.1")->asked, 1);
 	for (unsigned q = first; q < first + FORWARD_QUERIES_PER_FLIGHT; q++)

@@ -288,6 +288,12 @@ static void servfail_to_a_probe_is_a_failure_and_nxdomain_is_health(void **state
 	health_report(&world_upstream_state(w, ips[0])->health, &world_pool(w, "seoul")->rules, &r);
 	assert_int_equal(r.cause, HEALTH_CAUSE_PROBE_FAILED);
 	assert_int_equal(r.rcode, DNS_SERVFAIL);
+	assert_int_equal(upstream_counted(world_upstream_state(w, ips[0]), UPSTREAM_SERVFAIL), probed(ips[0]));
+	assert_int_equal(upstream_counted(world_upstream_state(w, ips[1]), UPSTREAM_SERVFAIL), 0);
+	world_upstream(w, ips[0])->rcode = DNS_REFUSED;
+	unsigned before = probed(ips[0]);
+	world_run_ms(w, 10000);
+	assert_int_equal(upstream_counted(world_upstream_state(w, ips[0]), UPSTREAM_REFUSED), probed(ips[0]) - before);
 	assert_false(world_pool(w, "seoul")->down);
 }
 
