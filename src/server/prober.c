@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/answer.h"
+
 enum { DOUBT_DISTANCE_US = 500000, ZONES_LOOKED_AT = 4096 };
 
 struct probe {
@@ -43,6 +45,7 @@ struct prober {
 	struct probe **probes;     /* [count], in the order of pools and places */
 	size_t count;
 	uint64_t next_us;
+	struct answer answer;      /* 12 KiB of scratch */
 };
 
 static uint64_t timeout_us(const struct pool *p)
@@ -265,9 +268,12 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	struct probe *b = CONTAINER_OF(via, struct probe, via);
 	uint64_t now_us = p->world.now_us(p->world.arg);
 
-	if (p->world.heard != NULL)
+	/* What cannot be read is no answer to a client either, whatever its header says. Who might forge it might forge SERVFAIL as well.
+	 * Of a cut one, the header is all that can be asked for. */
+	bool readable = answer_read(&p->answer, message, len) == ANSWER_OK;
+	if (readable && p->world.heard != NULL)
 		p->world.heard(p->world.arg, b->pool, &b->name, message, len);
-	judge_answer(b, dns_flags(message) & DNS_RCODE, now_us);
+	judge_answer(b, readable || dns_flags(message) & DNS_TC ? dns_flags(message) & DNS_RCODE : DNS_SERVFAIL, now_us);
 	p->next_us = now_us;
 }
 

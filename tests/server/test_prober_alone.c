@@ -37,7 +37,7 @@ static struct {
 } out[MOST_OUT];
 
 static struct {
-	bool refuse_to_open, silent;
+	bool refuse_to_open, silent, garbage, cut;
 	int refusal;           /* -errno of every send; 0: it is sent */
 	uint16_t broken_rcode; /* about broken.example */
 	unsigned opened, refused, sent, closed, turns, closings, openings, downs;
@@ -151,14 +151,17 @@ static void answer_due(void)
 {
 	for (size_t i = 0; i < MOST_OUT; i++) {
 		struct transport_attempt *a = out[i].attempt;
-		uint8_t message[DNS_HEADER_BYTES] = {0};
+		uint8_t message[QUESTION_UPSTREAM_MAX];
 		if (a == NULL || out[i].answer_us > now_us)
 			continue;
 		out[i].attempt = NULL;
 		a->transport->open_attempts--;
 		a->transport = NULL;
-		dns_put16(message + 2, (uint16_t)(DNS_QR | out[i].rcode));
-		env.events.answered(env.events.arg, a, message, sizeof(message));
+		size_t len = question_write(&a->asked, message) - (a->asked.edns ? EDNS_OPT_BYTES : 0);
+		message[11] = 0; /* the OPT that was cut off */
+		message[7] = seen.garbage ? 9 : 0; /* records that are not there */
+		dns_put16(message + 2, (uint16_t)(DNS_QR | (seen.cut ? DNS_TC : 0) | out[i].rcode));
+		env.events.answered(env.events.arg, a, message, len);
 	}
 }
 
@@ -472,6 +475,42 @@ static void zone_that_does_not_exist_is_health_as_well(void **state)
 	assert_in_range(seen.sent, 6, 9);
 }
 
+/* ---- what cannot be read */
+
+/* NOERROR in the header, and nothing behind it that a client could be given. */
+static void address_that_sends_garbage_is_not_well(void **state)
+{
+	(void)state;
+	begin(SEOUL ONE);
+	run_ms(1000);
+	seen.garbage = true;
+	prober_doubt(prober, "seoul", now_us);
+	run_ms(10000);
+	struct health_report r;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(health_state(&at(i)->health), HEALTH_DOWN);
+	health_report(&at(0)->health, &seoul()->rules, &r);
+	assert_int_equal(r.cause, HEALTH_CAUSE_PROBE_FAILED); /* it is there: not silent */
+	assert_int_equal(upstream_counted(at(0), UPSTREAM_TIMEOUTS), 0);
+	assert_in_range(upstream_counted(at(0), UPSTREAM_SERVFAIL), 3, 30);
+	assert_int_equal(seen.closings, 1);
+	seen.garbage = false;
+	run_ms(10000);
+	assert_int_equal(seen.openings, 1);
+	assert_int_equal(health_state(&at(0)->health), HEALTH_UP);
+}
+
+/* It says that there is more; the whole is asked for over TCP when a client wants it. */
+static void answer_that_is_cut_counts_by_its_header(void **state)
+{
+	(void)state;
+	seen.garbage = seen.cut = true;
+	begin(SEOUL ONE);
+	run_ms(1000);
+	assert_int_equal(health_state(&at(0)->health), HEALTH_UP);
+	assert_int_equal(upstream_counted(at(0), UPSTREAM_ANSWERS), 1);
+}
+
 /* ---- doubt */
 
 static void doubt_probes_who_has_not_just_answered_and_again_after_half_a_second_only(void **state)
@@ -564,6 +603,8 @@ int main(void)
 		TEST(one_broken_zone_does_not_take_an_address_down),
 		TEST(one_broken_zone_does_not_close_an_endpoint_of_one_address),
 		TEST(zone_that_does_not_exist_is_health_as_well),
+		TEST(address_that_sends_garbage_is_not_well),
+		TEST(answer_that_is_cut_counts_by_its_header),
 		TEST(doubt_probes_who_has_not_just_answered_and_again_after_half_a_second_only),
 		TEST(closed_endpoint_is_not_doubted_again),
 		TEST(healthy_hour_costs_few_turns),
