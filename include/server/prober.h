@@ -4,7 +4,8 @@
 /* Who is asked for its health, and when. Probes are billed like any query, so traffic is the first evidence:
  *
  *   healthy, just answered     not probed; idle: once in 5 minutes
- *   slow, suspect or down      every `interval`; while good probes are being counted, every 500 ms
+ *   suspect or down            every `interval`; while good probes are being counted, every 500 ms
+ *   slow                       every `interval` while questions are asked of the endpoint, idle: once in 5 minutes
  *   suspect since this moment  at once
  *   a question nobody answers  all that have not just answered, at once: is it the name or the path?
  *

@@ -301,13 +301,34 @@ static void hint(void *arg, struct transport_attempt *via, enum transport_hint w
 
 /* ---- schedule */
 
-static uint64_t due_us(const struct probe *b)
+static bool is_slow(const struct probe *b)
+{
+	return pool_tier(b->pool, b->place) == POOL_TIER_SLOW;
+}
+
+/* Questions are asked of the endpoint: one of those that they go to has answered within half an interval. What answered a probe of its own
+ * did so longer ago, when the next one is due; and of the slow ones, nothing but their probes is heard. */
+static bool is_in_use(const struct pool *p, uint64_t now_us)
+{
+	for (int i = 0; i < p->count; i++) {
+		const struct health *h = &p->places[i].upstream->health;
+		uint64_t answered_us = atomic_load_explicit(&h->last_answer_us, memory_order_relaxed);
+		if (now_us < answered_us + p->probe_interval_us / 2 && pool_tier(p, i) == POOL_TIER_UP)
+			return true;
+	}
+	return false;
+}
+
+/* A slow address is passed over, so its probes alone can tell that it has become fast: while questions are asked. An idle daemon spares
+ * the money, as for those that are well. */
+static uint64_t due_us(const struct probe *b, uint64_t now_us)
 {
 	const struct upstream *u = b->upstream;
 	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
 
 	bool drained = atomic_load_explicit(&u->drained, memory_order_relaxed);
-	if (!b->done_once || (!drained && pool_tier(b->pool, b->place) != POOL_TIER_UP))
+	bool well = drained || pool_tier(b->pool, b->place) == POOL_TIER_UP || (is_slow(b) && !is_in_use(b->pool, now_us));
+	if (!b->done_once || !well)
 		return b->next_us;
 	uint64_t idle_us = MAX(answered_us, b->sent_us) + PROBER_IDLE_US;
 	return MAX(idle_us, b->next_us);
@@ -319,10 +340,13 @@ static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
 		return UINT64_MAX;
 	if (b->out && now_us >= b->sent_us + timeout_us(b->pool))
 		judge_silence(b, now_us);
-	if (!b->out && now_us >= due_us(b) && !atomic_load(&b->pool->down))
+	if (!b->out && now_us >= due_us(b, now_us) && !atomic_load(&b->pool->down))
 		send_probe(p, b, now_us);
-	if (!b->out)
-		return MAX(due_us(b), now_us + US_PER_MS);
+	if (!b->out) {
+		/* By then the endpoint of a slow one may be in use. */
+		uint64_t look_us = is_slow(b) ? now_us + b->pool->probe_interval_us : UINT64_MAX;
+		return MAX(MIN(due_us(b, now_us), look_us), now_us + US_PER_MS);
+	}
 	uint64_t judge_us = b->sent_us + patience_us(b);
 	return judge_us > now_us ? judge_us : b->sent_us + timeout_us(b->pool);
 }

@@ -297,20 +297,51 @@ static void servfail_to_a_probe_is_a_failure_and_nxdomain_is_health(void **state
 	assert_false(world_pool(w, "seoul")->down);
 }
 
-static void slow_address_is_probed_at_the_interval_to_see_when_it_is_fast(void **state)
+/* Twice a second, a name each that nobody has asked before. */
+static void ask_for_ms(uint64_t ms)
+{
+	static unsigned asked;
+	char name[32];
+
+	for (; ms >= 500; ms -= 500) {
+		snprintf(name, sizeof(name), "s%u.a.example", asked++);
+		world_ask(w, name, "A");
+		world_run_ms(w, 500);
+	}
+}
+
+static void slow_address_is_probed_at_the_interval_while_others_are_asked(void **state)
 {
 	(void)state;
 	w = world_new(SEOUL ZONE);
 	world_upstream(w, ips[2])->rtt_us = 100 * US_PER_MS;
-	world_run_ms(w, 10000);
+	ask_for_ms(10000);
 	assert_in_range(probed(ips[2]), 5, 6);
 	assert_int_equal(probed(ips[0]), 1);
 	expect_state(ips[2], HEALTH_UP);
 	world_upstream(w, ips[2])->rtt_us = 4 * US_PER_MS;
-	world_run_ms(w, 60000);
+	ask_for_ms(60000);
 	unsigned by_then = probed(ips[2]);
-	world_run_ms(w, 60000);
+	assert_true(world_upstream(w, ips[2])->asked > 0); /* it is fast again, and has its share */
+	ask_for_ms(60000);
 	assert_int_equal(probed(ips[2]), by_then);
+}
+
+/* The first probes' own answers are no use, and two slow ones do not keep each other busy. */
+static void slow_addresses_of_an_idle_daemon_are_probed_once_in_five_minutes(void **state)
+{
+	(void)state;
+	w = world_new(SEOUL ZONE);
+	world_upstream(w, ips[1])->rtt_us = world_upstream(w, ips[2])->rtt_us = 100 * US_PER_MS;
+	world_run_ms(w, 299000);
+	assert_int_equal(probed(ips[1]), 1);
+	assert_int_equal(probed(ips[2]), 1);
+	unsigned before = probed(ips[2]);
+	world_run_ms(w, 3600 * MS_PER_S);
+	assert_in_range(probed(ips[2]) - before, 11, 13);
+	before = probed(ips[2]);
+	ask_for_ms(10000); /* noticed within an interval */
+	assert_in_range(probed(ips[2]) - before, 4, 6);
 }
 
 /* ---- the whole endpoint */
@@ -637,7 +668,8 @@ int main(void)
 		TEST(address_that_a_query_made_suspect_is_probed_at_once),
 		TEST(icmp_about_a_probe_is_not_its_end),
 		TEST(servfail_to_a_probe_is_a_failure_and_nxdomain_is_health),
-		TEST(slow_address_is_probed_at_the_interval_to_see_when_it_is_fast),
+		TEST(slow_address_is_probed_at_the_interval_while_others_are_asked),
+		TEST(slow_addresses_of_an_idle_daemon_are_probed_once_in_five_minutes),
 		TEST(endpoint_silent_at_the_start_is_closed_after_a_probes_patience),
 		TEST(unanswered_question_makes_all_idle_addresses_probed_and_the_endpoint_closed),
 		TEST(one_probe_every_half_second_goes_round_a_closed_endpoint),
