@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/strbuf.h"
 #include "cli/import_yaml.h"
 
 static bool is_same(const char *a, const char *b)
@@ -214,16 +215,34 @@ static void add_address(struct import *i, struct import_join_endpoint *e, struct
 	}
 }
 
-/* Ids that were given must not be those of endpoints that cannot be asked; others are taken at their word. */
+/* "rslvr-in-1, rslvr-in-2": the endpoints that can be asked. */
+static const char *list_ids(const struct import *i, char out[SCREEN_CELL_MAX])
+{
+	struct strbuf s;
+
+	strbuf_init(&s, out, SCREEN_CELL_MAX);
+	for (size_t k = 0; k < i->endpoint_count; k++)
+		if (is_usable(&i->endpoints[k]) && find_endpoint(i, i->endpoints[k].id) == &i->endpoints[k])
+			strbuf_addf(&s, "%s%s", s.len > 0 ? ", " : "", i->endpoints[k].id);
+	return s.len > 0 ? out : "none that speaks plain DNS";
+}
+
+/* Ids that were given must be among the endpoints where these are listed, and not of one that cannot be asked. Without a list they are taken
+ * at their word. */
 static bool check_ids(struct import *i, const struct import_join_ids *ids)
 {
+	char there[SCREEN_CELL_MAX];
 	bool good = true;
 
 	for (size_t k = 0; k < ids->count; k++) {
 		const struct import_endpoint *known = find_endpoint(i, ids->ids[k]);
-		if (known == NULL || is_usable(known))
+		if (known != NULL ? is_usable(known) : i->endpoint_count == 0)
 			continue;
-		import_note(i, "--endpoint %s is no inbound endpoint that speaks plain DNS", ids->ids[k]);
+		if (known != NULL)
+			import_note(i, "--endpoint %s is no inbound endpoint that speaks plain DNS", ids->ids[k]);
+		else
+			import_note(i, "--endpoint %s is none of the inbound endpoints that are listed: %s", ids->ids[k],
+				    list_ids(i, there));
 		good = false;
 	}
 	return good;

@@ -119,6 +119,14 @@ static void an_outbound_id_is_an_error(void **state)
 	imported_expect_note(&s, "--endpoint out is no inbound endpoint");
 }
 
+static void an_id_that_is_not_in_the_list_is_an_error_that_has_the_list(void **state)
+{
+	(void)state;
+	imported_take(&s, LIST_1 TWO);
+	assert_false(run("in-1", "in-3"));
+	imported_expect_note(&s, "--endpoint in-3 is none of the inbound endpoints that are listed: in-1, in-2\n");
+}
+
 static void names_are_made_to_fit_and_never_meet(void **state)
 {
 	(void)state;
@@ -212,6 +220,7 @@ int main(void)
 		TEST(ids_name_the_endpoints_in_order),
 		TEST(an_id_that_nobody_described_is_taken_at_its_word),
 		TEST(an_outbound_id_is_an_error),
+		TEST(an_id_that_is_not_in_the_list_is_an_error_that_has_the_list),
 		TEST(names_are_made_to_fit_and_never_meet),
 		TEST(addresses_that_cannot_be_asked_are_left_out),
 		TEST(no_more_addresses_than_an_endpoint_may_have),
