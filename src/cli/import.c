@@ -319,12 +319,29 @@ static bool is_resolv_conf(const char *text)
 	return *first != '{' && *first != '[' && (strncmp(first, "nameserver", 10) == 0 || strstr(text, "\nnameserver") != NULL);
 }
 
+/* What PowerShell 5 makes of `>`, with or without its mark. */
+static bool is_utf16(const char *text, size_t len)
+{
+	return len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0 || (text[0] == '\0') != (text[1] == '\0'));
+}
+
 bool import_read(struct import *i, const char *name, const char *text, size_t len)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* of UTF-8, which Windows likes to write and JSON does not know */
+
 	i->bytes += len;
 	if (i->bytes > IMPORT_MAX_BYTES) {
 		import_note(i, "%s: more than %d MiB in all", name, IMPORT_MAX_BYTES >> 20);
 		return false;
+	}
+	if (is_utf16(text, len)) {
+		import_note(i, "%s: it is UTF-16, as `>` in PowerShell 5 writes; write it as UTF-8: aws ... | Out-File -Encoding utf8 FILE",
+			    name);
+		return false;
+	}
+	if (strncmp(text, mark, sizeof(mark) - 1) == 0) {
+		text += sizeof(mark) - 1;
+		len -= sizeof(mark) - 1;
 	}
 	if (!is_resolv_conf(text))
 		return read_json(i, name, text, len);

@@ -227,8 +227,8 @@ static const char *list_ids(const struct import *i, char out[SCREEN_CELL_MAX])
 	return s.len > 0 ? out : "none that speaks plain DNS";
 }
 
-/* Ids that were given must be among the endpoints where these are listed, and not of one that cannot be asked. Without a list they are taken
- * at their word. */
+/* Ids that were given must be among the endpoints where these are listed, and not of one that cannot be asked. Without a list they are
+ * taken at their word. */
 static bool check_ids(struct import *i, const struct import_join_ids *ids)
 {
 	char there[SCREEN_CELL_MAX];

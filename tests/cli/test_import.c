@@ -165,6 +165,32 @@ static void resolv_conf_is_told_from_json(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* As Windows writes them: PowerShell 5's `>` makes UTF-16, its Out-File -Encoding utf8 a mark at the beginning. */
+static void files_of_windows_are_read_or_named_for_what_they_are(void **state)
+{
+	static const char little[] = "\xff\xfe{\0}\0", big[] = "\xfe\xff\0{\0}", bare[] = "{\0}\0";
+	static const char sentence[] = "w.json: it is UTF-16, as `>` in PowerShell 5 writes; write it as UTF-8: aws ... | Out-File";
+	struct imported own;
+
+	(void)state;
+	imported_start(&own);
+	imported_take(&own, "\xef\xbb\xbf{'ResolverEndpoints': [{'Id': 'in-1', 'Direction': 'INBOUND'}]}");
+	assert_int_equal(own.import.endpoint_count, 1);
+	imported_take(&own, "\xef\xbb\xbfnameserver 192.0.2.53\r\n");
+	assert_int_equal(own.import.resolv.count, 1);
+	imported_stop(&own);
+	const struct {
+		const char *text;
+		size_t len;
+	} rows[] = {{little, sizeof(little) - 1}, {big, sizeof(big) - 1}, {bare, sizeof(bare) - 1}};
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		imported_start(&own);
+		assert_false(import_read(&own.import, "w.json", rows[i].text, rows[i].len));
+		imported_expect_note(&own, sentence);
+		imported_stop(&own);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +203,7 @@ int main(void)
 		TEST(what_is_not_known_and_what_is_missing_is_said),
 		TEST(remarks_are_bounded),
 		TEST(resolv_conf_is_told_from_json),
+		cmocka_unit_test(files_of_windows_are_read_or_named_for_what_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
