@@ -75,7 +75,7 @@ static bool read_time(const char *text, uint64_t *us)
 		if (number * units[i].us > MAX_WAIT_US)
 			return false;
 		*us = (uint64_t)(number * units[i].us);
-		return true;
+		return number <= 0 || *us > 0;
 	}
 	return false;
 }
@@ -87,8 +87,10 @@ static bool read_share(const char *text, uint16_t *pm)
 
 	if (!read_number(text, &number, &unit) || strcmp(unit, "%") != 0 || number > 100)
 		return false;
-	*pm = (uint16_t)(number * WHOLE_PM / 100);
-	return true;
+	/* What is finer than the field would be less than was asked for, or nothing. */
+	*pm = (uint16_t)(number * WHOLE_PM / 100 + 0.5);
+	double lost = number * WHOLE_PM / 100 - *pm;
+	return lost < 1e-6 && lost > -1e-6;
 }
 
 static bool read_rcode(const char *text, uint16_t *rcode)

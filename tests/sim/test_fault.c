@@ -36,7 +36,7 @@ static void every_word_comes_back_as_it_was_written(void **state)
 {
 	static const char *const texts[] = {"silent",   "delay 300ms", "jitter 20ms",    "loss 30%", "rcode SERVFAIL",
 					    "truncate", "garbage",     "wrong-id",       "tcp-cut",  "wrong-question",
-					    "closed",   "no-edns",     "lower-case",     "loss 2.5%", "rcode NOERROR",
+					    "closed",   "no-edns",     "lower-case",     "loss 2.3%", "loss 0.1%", "rcode NOERROR",
 					    "delay 300ms jitter 20ms loss 30% rcode REFUSED tcp-cut"};
 
 	(void)state;
@@ -107,6 +107,9 @@ static void nonsense_is_refused_and_changes_nothing(void **state)
 		{"delay 61s", "not `61s`"},
 		{"loss 30", "not `30`"},
 		{"loss 101%", "not `101%`"},
+		{"loss 0.05%", "not `0.05%`"},
+		{"loss 33.33%", "not `33.33%`"},
+		{"delay 0.5us", "not `0.5us`"},
 		{"rcode BADVERS", "not `BADVERS`"},
 		{"rcode 2", "not `2`"},
 		{"loss 50% nonsense", "`nonsense`"},
