@@ -93,16 +93,20 @@ static void reply_localhost(struct forward *f, const struct client *c, const str
 	reply_one(f, c, &rec);
 }
 
-/* 1.0.0.127.in-addr.arpa has 6 labels, the one of ::1 has 34: the only names in these zones. */
+/* 1.0.0.127.in-addr.arpa has 6 labels, the one of ::1 has 34: the only names in these zones with a record. What lies between the first and
+ * its zone has none, and exists for the name below it (RFC 8020). */
 static void reply_reverse(struct forward *f, const struct client *c, const struct question *q)
 {
-	bool exists = q->name.labels == 34 || (q->name.labels == 6 && memcmp(q->name.octets, "\0011\0010\0010\003127", 10) == 0);
-	bool above = q->name.labels == 3;
+	static const char full[] = "\0011\0010\0010\003127";
+	size_t left_out = q->name.labels <= 6 ? 2u * (6u - q->name.labels) : 0;
+	bool on_the_way = q->name.labels >= 3 && q->name.labels <= 6 &&
+			  memcmp(q->name.octets, full + left_out, sizeof(full) - 1 - left_out) == 0;
+	bool exists = q->name.labels == 34 || (q->name.labels == 6 && on_the_way);
 
 	if (exists && q->type == DNS_TYPE_PTR)
 		reply_one(f, c, &(struct record){DNS_TYPE_PTR, DNS_CLASS_IN, localhost_name, sizeof(localhost_name)});
 	else
-		reply_nothing(f, c, exists || above ? DNS_NOERROR : DNS_NXDOMAIN);
+		reply_nothing(f, c, exists || on_the_way ? DNS_NOERROR : DNS_NXDOMAIN);
 }
 
 bool special_reply(struct forward *f, const struct client *c, const struct snapshot_zone *zone, const struct question *q)
