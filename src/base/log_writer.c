@@ -14,14 +14,14 @@ enum writer_state { WRITER_NONE, WRITER_RUNS, WRITER_ENDS, WRITER_STUCK };
 /* One log a process, as there is one standard error. */
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t filled, emptied;
+	pthread_cond_t filled, emptied; /* the latter is there while the thread is */
 	pthread_t thread;
 	enum writer_state state;
 	size_t first, used;  /* of `bytes`, which is a ring */
 	bool writing, losing;
 	uint64_t lost;
 	char bytes[LOG_WRITER_BYTES];
-} writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER, .emptied = PTHREAD_COND_INITIALIZER};
+} writer = {.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
 
 /* Nobody can be told that the log is gone. */
 static void write_out(const char *at, size_t len)
@@ -91,18 +91,31 @@ static void *run(void *arg)
 	return arg;
 }
 
+/* Waited for by a clock that nobody sets: a step back would make the stop last as much longer. */
+static void init_emptied(void)
+{
+	pthread_condattr_t steady;
+
+	ASSERT(pthread_condattr_init(&steady) == 0 && pthread_condattr_setclock(&steady, CLOCK_MONOTONIC) == 0);
+	ASSERT(pthread_cond_init(&writer.emptied, &steady) == 0);
+	pthread_condattr_destroy(&steady);
+}
+
 void log_writer_start(void)
 {
 	sigset_t all, before;
 
 	ASSERT(writer.state == WRITER_NONE);
+	init_emptied();
 	writer.state = WRITER_RUNS;
 	writer.losing = false;
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&writer.thread, NULL, run, NULL) != 0)
+	if (pthread_create(&writer.thread, NULL, run, NULL) != 0) {
+		pthread_cond_destroy(&writer.emptied);
 		writer.state = WRITER_NONE;
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -112,7 +125,7 @@ static bool await_end(void)
 	struct timespec until;
 	int error = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += LOG_WRITER_STOP_MS / MS_PER_S;
 	while ((writer.used > 0 || writer.writing) && error == 0)
 		error = pthread_cond_timedwait(&writer.emptied, &writer.lock, &until);
@@ -132,10 +145,12 @@ void log_writer_stop(void)
 	writer.state = ended ? WRITER_NONE : WRITER_STUCK;
 	pthread_mutex_unlock(&writer.lock);
 	/* A thread that hangs in write() cannot be joined: it ends with the process. */
-	if (ended)
-		pthread_join(writer.thread, NULL);
-	else
+	if (!ended) {
 		pthread_detach(writer.thread);
+		return;
+	}
+	pthread_join(writer.thread, NULL);
+	pthread_cond_destroy(&writer.emptied);
 }
 
 static uint64_t take_lost(void)
