@@ -37,7 +37,8 @@ static json_t *escape(const char *from)
 
 struct json_t *jsontext_new(const char *from)
 {
-	json_t *text = from != NULL ? json_string(from) : json_null();
-
+	if (from == NULL)
+		return json_null();
+	json_t *text = json_string(from);
 	return text != NULL ? text : escape(from);
 }

@@ -454,7 +454,7 @@ pid_t child_program(const struct child *c)
 void child_free(struct child *c)
 {
 	const struct timespec moment = {.tv_nsec = 5000000};
-	uint64_t until_ms = now_ms() + 2 * CHILD_GRACE_MS;
+	uint64_t until_ms = now_ms() + 2ULL * CHILD_GRACE_MS;
 
 	close(c->socket);
 	while (c->pid != 0 && waitpid(c->pid, NULL, WNOHANG) == 0 && now_ms() < until_ms)
