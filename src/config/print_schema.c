@@ -18,7 +18,22 @@ static void print_string(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-/* true and false are no strings to a YAML reader; on and off are to some and not to others. */
+/* Words are taken in any letter case, and in quotes, in which true is a string too: "^([Oo][Nn]|[Oo][Ff][Ff])$". */
+static void print_spellings(const struct config_option *o, FILE *out)
+{
+	fputs("{\"type\": \"string\", \"pattern\": \"^(", out);
+	for (size_t i = 0; option_word(o, i); i++) {
+		fputs(i > 0 ? "|" : "", out);
+		for (const char *at = option_word(o, i); *at != '\0'; at++)
+			if (*at >= 'a' && *at <= 'z')
+				fprintf(out, "[%c%c]", *at - 'a' + 'A', *at);
+			else
+				fputc(*at, out);
+	}
+	fputs(")$\"}, ", out);
+}
+
+/* true and false are no strings to a YAML reader; on and off are to some and not to others. What editors offer. */
 static void print_words(const struct config_option *o, FILE *out)
 {
 	fputs("{\"enum\": [", out);
@@ -33,12 +48,13 @@ static void print_words(const struct config_option *o, FILE *out)
 	fputs("]}, ", out);
 }
 
-/* A number with one of the units; without units JSON can say the range as well. */
+/* A number with one of the units; without units JSON can say the range as well, unless it is in quotes. */
 static void print_number(const struct config_option *o, FILE *out)
 {
 	if (option_unit(o, 0)[0] == '\0') {
 		fprintf(out, "{\"type\": \"integer\", \"minimum\": %llu, \"maximum\": %llu}, ", (unsigned long long)o->min,
 			(unsigned long long)o->max);
+		fputs("{\"type\": \"string\", \"pattern\": \"^[0-9]+([.]0+)?$\"}, ", out);
 		return;
 	}
 	fputs("{\"type\": \"string\", \"pattern\": \"^[0-9]+([.][0-9]+)?(", out);
@@ -46,7 +62,7 @@ static void print_number(const struct config_option *o, FILE *out)
 		fprintf(out, "%s%s", i > 0 ? "|" : "", option_unit(o, i));
 	fputs(")$\"}, ", out);
 	if (o->min == 0)
-		fputs("{\"const\": 0}, ", out);
+		fputs("{\"enum\": [0, \"0\"]}, ", out);
 }
 
 static void print_row(const struct config_option *o, FILE *out)
@@ -59,8 +75,10 @@ static void print_row(const struct config_option *o, FILE *out)
 		print_string(o->standard, out);
 	}
 	fputs(", \"anyOf\": [", out);
-	if (option_word(o, 0))
+	if (option_word(o, 0)) {
 		print_words(o, out);
+		print_spellings(o, out);
+	}
 	if (option_unit(o, 0))
 		print_number(o, out);
 	fprintf(out, "{\"$ref\": \"#/definitions/%s\"}]}", o->type == OPTION_TEXT ? "word" : "variable");
@@ -117,9 +135,12 @@ static const char zone_definition[] =
 	"    \"to\": {\"description\": \"endpoints in order, or local\", \"anyOf\": [{\"$ref\": \"#/definitions/word\"}, "
 	"{\"$ref\": \"#/definitions/words\"}]},\n"
 	"    \"expect\": {\"description\": \"addresses that answers may hold: private, or networks\", \"anyOf\": [{\"enum\": "
-	"[\"private\"]}, {\"$ref\": \"#/definitions/words\"}, {\"$ref\": \"#/definitions/variable\"}]},\n"
+	"[\"private\"]}, {\"type\": \"string\", \"pattern\": \"^[Pp][Rr][Ii][Vv][Aa][Tt][Ee]$\"}, "
+	"{\"$ref\": \"#/definitions/words\"}, {\"$ref\": \"#/definitions/variable\"}]},\n"
 	"    \"guard\": {\"description\": \"what becomes of answers with others\", \"anyOf\": [{\"enum\": [\"off\", \"warn\", "
-	"\"enforce\", \"no\", false]}, {\"$ref\": \"#/definitions/variable\"}]},\n"
+	"\"enforce\", \"no\", false]}, {\"type\": \"string\", \"pattern\": "
+	"\"^([Oo][Ff][Ff]|[Ww][Aa][Rr][Nn]|[Ee][Nn][Ff][Oo][Rr][Cc][Ee]|[Nn][Oo]|[Ff][Aa][Ll][Ss][Ee])$\"}, "
+	"{\"$ref\": \"#/definitions/variable\"}]},\n"
 	"    \"association\": {\"description\": \"check that the zone is private at its inbound endpoints\", \"anyOf\": ["
 	"{\"$ref\": \"#/definitions/switch\"}, {\"$ref\": \"#/definitions/variable\"}]},\n"
 	"    \"keep-warm\": {\"description\": \"names kept resolved, or true with vpc-endpoints\", \"anyOf\": ["
@@ -142,7 +163,8 @@ void config_print_schema(FILE *out)
 	fputs("{\"$schema\": \"http://json-schema.org/draft-07/schema#\", \"title\": \"zones.conf of r53fwd\",\n"
 	      " \"definitions\": {\n"
 	      "  \"variable\": {\"type\": \"string\", \"pattern\": \"[$][{]\"},\n"
-	      "  \"switch\": {\"enum\": [\"on\", \"off\", \"yes\", \"no\", true, false]},\n"
+	      "  \"switch\": {\"anyOf\": [{\"enum\": [\"on\", \"off\", \"yes\", \"no\", true, false]}, {\"type\": \"string\", \"pattern\": "
+	      "\"^([Oo][Nn]|[Oo][Ff][Ff]|[Yy][Ee][Ss]|[Nn][Oo]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$\"}]},\n"
 	      "  \"word\": {\"type\": [\"string\", \"number\", \"boolean\"]},\n"
 	      "  \"words\": {\"type\": \"array\", \"minItems\": 1, \"items\": {\"$ref\": \"#/definitions/word\"}},\n",
 	      out);

@@ -66,6 +66,23 @@ http-host: status.example.com
 log: {level: debug, format: json, queries: errors}
 """
 
+# Each is WHOLE with one thing spelled otherwise.
+SPELLINGS = [
+    ("workers: auto", 'workers: "4"'),
+    ("workers: auto", "workers: AUTO"),
+    ("max-qps: 5000", "max-qps: '5000'"),
+    ("case-randomization: off", 'case-randomization: "false"'),
+    ("transport: tcp", "transport: TCP"),
+    ("policy: nearest", "policy: Nearest"),
+    ("min-ttl: 0s", "min-ttl: '0'"),
+    ("slip: off", "slip: 'OFF'"),
+    ("guard: enforce", "guard: Enforce"),
+    ("guard: off", "guard: 'False'"),
+    ("expect: private", "expect: Private"),
+    ("association: off", "association: 'No'"),
+    ("keep-warm: true", 'keep-warm: "true"'),
+]
+
 # Each is WHOLE with one thing changed, so that nothing else can be what is wrong.
 WRONG = [
     ("an unknown key", "workers: auto", "worker: auto"),
@@ -137,6 +154,26 @@ class Schema(unittest.TestCase):
             demo = file.read()
         for text in (WHOLE, "zones: []\n", printed("example"), demo):
             self.assertEqual((0, []), (check(text)[0], problems(text)), text)
+
+    def test_another_spelling_that_the_program_takes_is_valid(self):
+        for right, other in SPELLINGS:
+            with self.subTest(other):
+                self.assertEqual(WHOLE.count(right), 1, "the test changes nothing, or too much")
+                text = WHOLE.replace(right, other)
+                self.assertEqual((check(text), problems(text)), ((0, check(WHOLE)[1]), []))
+
+    def test_every_option_takes_its_default_in_quotes_and_in_capitals(self):
+        for section, key, kind, standard in rows():
+            if kind == "TEXT":
+                continue
+            for value in (f'"{standard}"', f"'{standard.upper()}'"):
+                with self.subTest(f"{section}.{key}: {value}"):
+                    text = with_option(section, key, value)
+                    # Units have their letter case; what the program takes must be valid.
+                    taken = check(text)[0] == 0
+                    self.assertTrue(taken or value[1:-1] != standard)
+                    if taken:
+                        self.assertEqual(problems(text), [])
 
     def test_what_is_wrong_is_found_by_both(self):
         for what, right, wrong in WRONG:
