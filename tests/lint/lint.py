@@ -59,7 +59,7 @@ FOREIGN = [
 ]
 # What a C library on Linux brings; anything else in angle brackets must stand above.
 LIBC = set(
-    """assert ctype dirent errno fcntl fenv float getopt glob grp ifaddrs inttypes iso646 langinfo limits locale malloc math netdb paths
+    """assert ctype dirent errno fcntl fenv float ftw getopt glob grp ifaddrs inttypes iso646 langinfo limits locale malloc math netdb paths
     poll pthread pwd sched setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings
     sysexits syslog termios threads time uchar unistd wchar wctype""".split()
 )
