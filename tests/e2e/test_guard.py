@@ -51,7 +51,7 @@ class Guard(Shop):
         self.expect(ask(fwd, "db.shop.test"), ips=[OUTSIDE])
         self.expect(ask(fwd, "db.shop.test"), ips=[OUTSIDE])
         self.assertEqual(sim.count("db.shop.test", "A"), 1)
-        warnings = [line for line in fwd.text().splitlines() if "does not expect" in line]
+        warnings = wait_for(lambda: [line for line in fwd.text().splitlines() if "does not expect" in line], what="the warning")
         self.assertEqual(len(warnings), 1, fwd.text())
         self.assertIn("shop.test does not expect 203.0.113.9, which came from seoul; such answers are passed on and counted", warnings[0])
 
@@ -104,7 +104,7 @@ $ORIGIN ssm.ap-northeast-2.amazonaws.com.
         zone = "{vpc-endpoints: {region: ap-northeast-2, services: [ssm]}, to: seoul}"
         fwd = self.forwarder(zones_conf([endpoint_conf(sim)], [zone], self.world()))
         self.expect(ask(fwd, "ssm.ap-northeast-2.amazonaws.com"), ips=["52.95.193.1"])
-        self.assertIn("ssm.ap-northeast-2.amazonaws.com does not expect 52.95.193.1", fwd.text())
+        wait_for(lambda: "ssm.ap-northeast-2.amazonaws.com does not expect 52.95.193.1" in fwd.text(), what="the warning")
 
 
 class Association(Shop):
