@@ -370,6 +370,10 @@ size_t command_read_drained(const struct control_reply *reply, struct addr **out
 		const char *text = json_string_value(json_array_get(list, i));
 		count += text != NULL && addr_parse(&(*out)[count], text, 0) == 0;
 	}
+	if (count == 0) {
+		free(*out);
+		*out = NULL;
+	}
 	json_decref(answer);
 	return count;
 }

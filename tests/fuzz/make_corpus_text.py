@@ -30,6 +30,7 @@ CONTROL = {
         '{"command":"alive","command":"alive"}'),
     "answer_error": said('{"error": "\\u001b[2J no"}'),
     "answer_drained": said(json.dumps({"pid": 7, "drained": ["10.1.0.1:53", "[::1]:53", "x", 7, None]})),
+    "answer_none_drained": said(json.dumps({"pid": 7, "drained": ["05.1.0.1:53", "[::1z]:53", "x", 7, None]})),
     "answer_deep": b"[" * 3000,
 }
 
