@@ -30,6 +30,19 @@ enum {
 	FORWARD_DEADLINE_US = 4000000,    /* then the client is told */
 };
 
+/* What the cache remembers of a question that got no rcode from anybody, in place of one, of which there are 4,096. */
+enum forward_failure {
+	FORWARD_FAILED_BLOCKED = 0x1000, /* its answers were kept from clients */
+	FORWARD_FAILED_SILENT,           /* nobody answered … */
+	FORWARD_FAILED_UNREACHABLE,      /* … and the network said why */
+};
+
+/* The rcode that clients get for what is remembered. */
+static inline uint16_t forward_failed_rcode(uint16_t remembered)
+{
+	return remembered >= FORWARD_FAILED_BLOCKED ? DNS_SERVFAIL : remembered;
+}
+
 /* How replies reach clients: net/listen.h in the daemon. */
 struct forward_replies {
 	uint8_t *(*room)(const struct reply_to *to, size_t *room);

@@ -118,9 +118,6 @@ struct forward {
 	struct list table[FLIGHT_BUCKETS];
 };
 
-/* What the cache remembers of a question whose answers were kept from clients: an rcode for private use (RFC 6895 section 2.3). */
-enum { FLIGHT_BLOCKED_RCODE = 0xfff };
-
 /* ---- flight.c */
 struct flight *flight_find(struct forward *f, const struct cache_key *key);
 /* NULL when a bound is reached. */
@@ -187,8 +184,9 @@ void landing_note(struct forward *f, const struct client *c, uint16_t rcode, enu
 void landing_error(struct forward *f, const struct client *c, uint16_t rcode, enum dns_ede ede, const char *text);
 /* An empty reply with TC: no larger than what was asked, and over TCP the client shows who it is. */
 void landing_slip(struct forward *f, const struct client *c);
-/* From the cache, straight into the outgoing buffer. What it found; only CACHE_FRESH was replied to, and with `stale_too` CACHE_STALE. */
-enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
+/* From the cache, straight into the outgoing buffer. What it found; only CACHE_FRESH was replied to, and CACHE_STALE if `stale` says to the
+ * client why it gets that. */
+enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, const char *stale,
 				     struct cache_hit *hit);
 /* Every waiting query of the flight gets the answer in f->answer. */
 void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us);
@@ -200,8 +198,12 @@ void landing_failure(struct forward *f, struct flight *fl, uint16_t rcode, enum 
 void landing_blocked(struct forward *f, const struct client *c, const struct snapshot_zone *zone);
 /* "db.example.com does not expect 203.0.113.5, which came from seoul". */
 void landing_describe_blocked(const struct flight *fl, char *out, size_t size);
+/* Longer than any EDE's text, which is cut between two words. */
+enum { LANDING_TEXT_MAX = 1536 };
 /* What each address did, for an EDE: "seoul: 10.10.1.10 (az1) silent, …". */
 void landing_describe(const struct flight *fl, char *out, size_t size);
+/* The same where all are known to be down: what they were last seen to do. Returns the EDE's code. */
+enum dns_ede landing_describe_down(const struct snapshot_route *route, char *out, size_t size);
 
 /* ---- querylog.c: `log.queries` */
 /* A line about the reply, if `log.queries` wants it. Of errors no more than QUERYLOG_BURST at once, then one each QUERYLOG_EVERY_US and

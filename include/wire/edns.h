@@ -7,7 +7,7 @@
 #include "wire/dns.h"
 
 /* An OPT without options: root name, type, size, extended rcode, version, flags, rdlength. */
-enum { EDNS_OPT_BYTES = 11, EDNS_EDE_TEXT_MAX = 200, EDNS_OPT_MAX = EDNS_OPT_BYTES + 6 + EDNS_EDE_TEXT_MAX };
+enum { EDNS_OPT_BYTES = 11, EDNS_EDE_TEXT_MAX = 400, EDNS_OPT_MAX = EDNS_OPT_BYTES + 6 + EDNS_EDE_TEXT_MAX };
 
 struct edns {
 	bool present;

@@ -9,6 +9,7 @@
 
 #include "base/strbuf.h"
 #include "core/pool_order.h"
+#include "server/forward.h"
 #include "server/jsontext.h"
 #include "server/persist_record.h"
 #include "wire/dns.h"
@@ -364,10 +365,11 @@ static void say_now(const struct walk *w, struct strbuf *s)
 		strbuf_addf(s, "answered with what is known, %u s past its expiry, with TTL %d and EDE 3: %s", w->hit.stale_s,
 			    CACHE_STALE_TTL_S, w->pool == NULL ? "nobody can be asked" : "asking has just failed");
 	} else if (w->known == CACHE_FAILED && w->pool != NULL && has_failed_lately(w)) {
-		strbuf_addf(s, "answered %s: asked a moment ago without success; asked again in %llu s", text_rcode(w->hit.rcode, rcode),
+		strbuf_addf(s, "answered %s: asked a moment ago without success; asked again in %llu s",
+			    text_rcode(forward_failed_rcode(w->hit.rcode), rcode),
 			    (unsigned long long)(w->hit.retry_at_s - w->world->now_us / US_PER_S));
 	} else if (w->pool == NULL) {
-		strbuf_add(s, "SERVFAIL with EDE 22: nobody can be asked, and nothing is known of the name");
+		strbuf_add(s, "SERVFAIL, with an EDE that says what each address did: nobody can be asked, and the name is not known");
 	} else if (w->asked == 0) {
 		strbuf_addf(s, "%s, with an EDE that says why: every address of %s is drained or above max-qps",
 			    w->known == CACHE_STALE ? "answered with what is known" : "SERVFAIL", w->pool->name);

@@ -202,6 +202,12 @@ static bool is_starved(const struct flight *fl)
 	return fl->starved && (fl->silent | fl->unreachable | fl->broken) == 0 && !was_blocked(fl);
 }
 
+/* Of those that were asked nobody answered, and the network says why. */
+static bool is_out_of_reach(const struct flight *fl)
+{
+	return fl->unreachable != 0 && fl->silent == 0 && fl->broken == 0;
+}
+
 static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcode, bool stale_known, uint64_t now_us)
 {
 	uint32_t now_s = (uint32_t)(now_us / US_PER_S);
@@ -212,7 +218,9 @@ static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcod
 	if (fl->above_rate || is_starved(fl))
 		return; /* not the name's fault */
 	if (was_blocked(fl))
-		rcode = FLIGHT_BLOCKED_RCODE;
+		rcode = FORWARD_FAILED_BLOCKED;
+	else if (fl->broken == 0)
+		rcode = is_out_of_reach(fl) ? FORWARD_FAILED_UNREACHABLE : FORWARD_FAILED_SILENT;
 	cache_put_failure(f->lease->snapshot->cache, &fl->key, rcode, now_s, now_s + wait_s, snapshot_route_outage(fl->route));
 }
 
@@ -228,8 +236,7 @@ static bool land_cut(struct forward *f, struct flight *fl, uint64_t now_us)
 /* Tells those who still wait why. */
 static void land_failed(struct forward *f, struct flight *fl, uint16_t rcode)
 {
-	char text[EDNS_EDE_TEXT_MAX];
-	bool network = fl->unreachable != 0 && fl->silent == 0 && fl->broken == 0;
+	char text[LANDING_TEXT_MAX];
 
 	if (was_blocked(fl)) {
 		landing_describe_blocked(fl, text, sizeof(text));
@@ -244,9 +251,9 @@ static void land_failed(struct forward *f, struct flight *fl, uint16_t rcode)
 	}
 	landing_describe(fl, text, sizeof(text));
 	landing_failure(f, fl, rcode,
-			network		  ? DNS_EDE_NETWORK_ERROR
-			: fl->broken != 0 ? DNS_EDE_OTHER
-					  : DNS_EDE_NO_REACHABLE_AUTHORITY,
+			is_out_of_reach(fl) ? DNS_EDE_NETWORK_ERROR
+			: fl->broken != 0   ? DNS_EDE_OTHER
+					    : DNS_EDE_NO_REACHABLE_AUTHORITY,
 			text);
 }
 

@@ -158,10 +158,10 @@ static bool wait_in(struct forward *f, struct flight *fl, const struct client *c
 }
 
 /* Another worker may have renewed the answer meanwhile, or driven it out. */
-static bool serve_stale(struct forward *f, const struct client *c, const struct cache_key *key)
+static bool serve_stale(struct forward *f, const struct client *c, const struct cache_key *key, const char *why)
 {
 	struct cache_hit again;
-	enum cache_result known = landing_from_cache(f, c, key, true, &again);
+	enum cache_result known = landing_from_cache(f, c, key, why, &again);
 
 	return known == CACHE_STALE || known == CACHE_FRESH;
 }
@@ -169,7 +169,7 @@ static bool serve_stale(struct forward *f, const struct client *c, const struct 
 /* There is no room to wait in. */
 static void shed(struct forward *f, const struct client *c, const struct cache_key *key, const char *why)
 {
-	if (serve_stale(f, c, key))
+	if (serve_stale(f, c, key, "there is no room to wait in; this was the last answer"))
 		return;
 	metrics_add(f->world.metrics, METRIC_SHED, 1);
 	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_OTHER, why);
@@ -233,20 +233,31 @@ static void go_upstream(struct forward *f, const struct client *c, const struct 
 /* Every endpoint of the zone is known to be down, and nothing is known of the name. */
 static void refuse_down(struct forward *f, const struct client *c, const struct snapshot_route *route)
 {
-	char text[EDNS_EDE_TEXT_MAX];
-	struct strbuf s;
+	char text[LANDING_TEXT_MAX];
 
-	strbuf_init(&s, text, sizeof(text));
-	if (route->pools[0]->count == 0)
-		strbuf_add(&s, "no local upstream is known");
-	for (int i = 0; route->pools[0]->count > 0 && i < route->count; i++) {
-		const struct pool *p = route->pools[i];
-		if (pool_is_drained(p))
-			strbuf_addf(&s, "%severy address of %s is drained", i == 0 ? "" : "; ", p->name);
-		else
-			strbuf_addf(&s, "%s%s: down, none of its %d addresses answers", i == 0 ? "" : "; ", p->name, p->count);
+	if (route->pools[0]->count == 0) {
+		landing_error(f, c, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, "no local upstream is known");
+		return;
 	}
-	landing_error(f, c, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, text);
+	enum dns_ede ede = landing_describe_down(route, text, sizeof(text));
+	landing_error(f, c, DNS_SERVFAIL, ede, text);
+}
+
+/* What failed a moment ago fails again, without asking. */
+static void refuse_failed(struct forward *f, const struct client *c, const struct miss *m)
+{
+	uint16_t remembered = m->hit.rcode, rcode = forward_failed_rcode(remembered);
+	enum dns_ede ede = rcode == DNS_SERVFAIL ? DNS_EDE_CACHED_ERROR : DNS_EDE_OTHER; /* RFC 8914 section 4.14: of SERVFAIL only */
+
+	if (remembered == FORWARD_FAILED_BLOCKED) {
+		landing_blocked(f, c, m->zone);
+		return;
+	}
+	if (remembered == FORWARD_FAILED_SILENT)
+		ede = DNS_EDE_NO_REACHABLE_AUTHORITY;
+	else if (remembered == FORWARD_FAILED_UNREACHABLE)
+		ede = DNS_EDE_NETWORK_ERROR;
+	landing_error(f, c, rcode, ede, "asked a moment ago without success");
 }
 
 /* NULL: nobody can be asked. */
@@ -275,16 +286,16 @@ static bool judge_known(struct forward *f, const struct client *c, struct miss *
 	bool out = m->pool == NULL && unsure == NULL;
 	bool failed_lately = hit->retry_at_s > c->now_us / US_PER_S && hit->outage == snapshot_route_outage(m->route);
 
-	if (m->known == CACHE_STALE && (m->pool == NULL || failed_lately) && serve_stale(f, c, &m->key)) {
+	const char *why = m->pool == NULL ? "no address answers; this was the last answer" :
+					    "asked a moment ago without success; this was the last answer";
+
+	if (m->known == CACHE_STALE && (m->pool == NULL || failed_lately) && serve_stale(f, c, &m->key, why)) {
 		if (!failed_lately)
 			refresh(f, m->zone, &m->key, unsure, c->now_us);
 		return true;
 	}
 	if (m->known == CACHE_FAILED && failed_lately && !out) {
-		if (hit->rcode == FLIGHT_BLOCKED_RCODE)
-			landing_blocked(f, c, m->zone);
-		else
-			landing_error(f, c, hit->rcode, DNS_EDE_NO_REACHABLE_AUTHORITY, "asked a moment ago without success");
+		refuse_failed(f, c, m);
 		return true;
 	}
 	if (out)
@@ -333,7 +344,7 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	if (UNLIKELY(zone->special != SPECIAL_NONE) && special_reply(f, c, zone, q))
 		return;
 	make_key(f, &m.key, zone, q);
-	m.known = landing_from_cache(f, c, &m.key, false, &m.hit);
+	m.known = landing_from_cache(f, c, &m.key, NULL, &m.hit);
 	if (LIKELY(m.known == CACHE_FRESH)) {
 		metrics_add(f->world.metrics, METRIC_CACHE_HITS, 1);
 		if (UNLIKELY(m.hit.refresh))

@@ -40,23 +40,24 @@ void landing_slip(struct forward *f, const struct client *c)
 
 /* ---- from the cache */
 
-static void fill(struct reply *r, const struct cache_hit *hit, bool stale)
+/* `stale`: why it is so, if it is. */
+static void fill(struct reply *r, const struct cache_hit *hit, const char *stale)
 {
 	*r = (struct reply){.rcode = hit->rcode,
-			    .flags = stale ? hit->flags & DNS_TC : hit->flags,
+			    .flags = stale != NULL ? hit->flags & DNS_TC : hit->flags,
 			    .ancount = hit->ancount,
 			    .nscount = hit->nscount,
 			    .arcount = hit->arcount,
 			    .body_bytes = hit->body_bytes,
 			    .ede = DNS_EDE_NONE};
-	if (stale) {
+	if (stale != NULL) {
 		r->ede = hit->rcode == DNS_NXDOMAIN ? DNS_EDE_STALE_NXDOMAIN : DNS_EDE_STALE_ANSWER;
-		r->ede_text = "no address answers; this was the last answer";
+		r->ede_text = stale;
 	}
 }
 
 /* More than the outgoing buffer takes: written aside, cut there, copied. */
-static enum cache_result reply_large(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
+static enum cache_result reply_large(struct forward *f, const struct client *c, const struct cache_key *key, const char *stale,
 				     struct cache_hit *hit)
 {
 	const struct snapshot *s = f->lease->snapshot;
@@ -67,9 +68,9 @@ static enum cache_result reply_large(struct forward *f, const struct client *c, 
 	struct reply_asker within = *c->asker;
 	struct reply r;
 
-	if (known != CACHE_FRESH && !(stale_too && known == CACHE_STALE))
+	if (known != CACHE_FRESH && !(stale != NULL && known == CACHE_STALE))
 		return known;
-	fill(&r, hit, known == CACHE_STALE);
+	fill(&r, hit, known == CACHE_STALE ? stale : NULL);
 	within.limit = (uint16_t)MIN(room, (size_t)within.limit);
 	size_t len = reply_finish(f->scratch, DNS_MESSAGE_MAX, &within, &r);
 	memcpy(out, f->scratch, len);
@@ -78,7 +79,7 @@ static enum cache_result reply_large(struct forward *f, const struct client *c, 
 	return known;
 }
 
-enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, bool stale_too,
+enum cache_result landing_from_cache(struct forward *f, const struct client *c, const struct cache_key *key, const char *stale,
 				     struct cache_hit *hit)
 {
 	const struct snapshot *s = f->lease->snapshot;
@@ -90,13 +91,13 @@ enum cache_result landing_from_cache(struct forward *f, const struct client *c, 
 	struct reply r;
 
 	if (UNLIKELY(known == CACHE_LARGE)) {
-		known = reply_large(f, c, key, stale_too, hit);
-	} else if (known == CACHE_FRESH || (stale_too && known == CACHE_STALE)) {
-		fill(&r, hit, known == CACHE_STALE);
+		known = reply_large(f, c, key, stale, hit);
+	} else if (known == CACHE_FRESH || (stale != NULL && known == CACHE_STALE)) {
+		fill(&r, hit, known == CACHE_STALE ? stale : NULL);
 		landing_note(f, c, r.rcode, known == CACHE_STALE ? LANDING_STALE : LANDING_HIT, NULL);
 		f->world.replies.send(c->to, reply_finish(out, room, c->asker, &r));
 	}
-	if (stale_too && known == CACHE_STALE)
+	if (stale != NULL && known == CACHE_STALE)
 		metrics_add(f->world.metrics, METRIC_CACHE_STALE, 1);
 	return known;
 }
@@ -168,6 +169,21 @@ void landing_answer(struct forward *f, struct flight *fl, uint64_t now_us)
 	}
 }
 
+/* Why those who wait get what is expired. */
+static const char *why_stale(const struct flight *fl)
+{
+	if (fl->blocked_from != NULL)
+		return "the zone does not expect what comes now; this was the last answer";
+	if (fl->above_rate && fl->tried == 0)
+		return "every address is above max-qps; this was the last answer";
+	if (fl->starved && (fl->silent | fl->unreachable | fl->broken) == 0)
+		return "nobody could be asked; this was the last answer";
+	if (atomic_load_explicit(&fl->pool->down, memory_order_relaxed))
+		return "no address answers; this was the last answer";
+	return fl->broken != 0 ? "the addresses answer with errors; this was the last answer"
+			       : "no address has answered in time; this was the last answer";
+}
+
 uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us)
 {
 	struct cache_hit hit;
@@ -175,7 +191,7 @@ uint32_t landing_stale(struct forward *f, struct flight *fl, uint64_t now_us)
 	LIST_FOR_EACH(link, &fl->queries) {
 		struct query *q = CONTAINER_OF(link, struct query, link);
 		struct client c = client_of(fl, q, now_us);
-		enum cache_result known = landing_from_cache(f, &c, &fl->key, true, &hit);
+		enum cache_result known = landing_from_cache(f, &c, &fl->key, why_stale(fl), &hit);
 		if (known != CACHE_STALE && known != CACHE_FRESH)
 			break; /* nor for the others */
 		give_back(f, fl, q);
@@ -205,7 +221,7 @@ static void describe_zone(struct strbuf *s, const struct snapshot_zone *zone)
 
 void landing_blocked(struct forward *f, const struct client *c, const struct snapshot_zone *zone)
 {
-	char text[EDNS_EDE_TEXT_MAX];
+	char text[LANDING_TEXT_MAX];
 	struct strbuf s;
 
 	strbuf_init(&s, text, sizeof(text));
@@ -225,6 +241,20 @@ void landing_describe_blocked(const struct flight *fl, char *out, size_t size)
 	strbuf_addf(&s, "%s, which came from %s", addr_format_ip(&fl->blocked_by, ip), fl->blocked_from->name);
 }
 
+static void add_place(struct strbuf *s, const struct pool_place *p)
+{
+	strbuf_addf(s, " %s", p->upstream->text);
+	if (p->az != NULL)
+		strbuf_addf(s, " (%s)", p->az);
+}
+
+/* A list of places has come to its end. */
+static void drop_comma(struct strbuf *s)
+{
+	if (s->len > 0 && s->text[s->len - 1] == ',')
+		s->text[--s->len] = '\0';
+}
+
 void landing_describe(const struct flight *fl, char *out, size_t size)
 {
 	struct strbuf s;
@@ -233,21 +263,14 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 	strbuf_init(&s, out, size);
 	for (int i = 0; fl->route->pools[i] != fl->pool; i++)
 		if (atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
-			strbuf_addf(&s, "%s: %s; ", fl->route->pools[i]->name, pool_is_drained(fl->route->pools[i]) ? "drained" : "down");
-	if (fl->tried == 0 && pool_is_drained(fl->pool)) {
-		strbuf_addf(&s, "every address of %s is drained", fl->pool->name);
-		return;
-	}
+			strbuf_addf(&s, "%s: down; ", fl->route->pools[i]->name);
 	strbuf_addf(&s, "%s:", fl->pool->name);
 	if (fl->above_rate && fl->tried == 0)
 		strbuf_add(&s, " every address is above max-qps");
 	for (int i = 0; i < fl->pool->count; i++) {
-		const struct pool_place *p = &fl->pool->places[i];
 		if (!(fl->tried >> i & 1))
 			continue;
-		strbuf_addf(&s, " %s", p->upstream->text);
-		if (p->az != NULL)
-			strbuf_addf(&s, " (%s)", p->az);
+		add_place(&s, &fl->pool->places[i]);
 		if (fl->blocked >> i & 1)
 			strbuf_add(&s, " not as expected,");
 		else if (fl->broken >> i & 1)
@@ -255,6 +278,48 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 		else
 			strbuf_add(&s, fl->unreachable >> i & 1 ? " unreachable," : " silent,");
 	}
-	if (s.len > 0 && out[s.len - 1] == ',')
-		out[s.len - 1] = '\0';
+	drop_comma(&s);
+}
+
+/* What the address of an endpoint that is down was last seen to do. Who looks well has its probe unanswered. */
+static enum dns_ede add_last_seen(struct strbuf *s, const struct pool *p, struct upstream *u)
+{
+	struct health_report r;
+	char rcode[TEXT_TYPE_MAX];
+
+	if (atomic_load_explicit(&u->drained, memory_order_relaxed)) {
+		strbuf_add(s, " drained,");
+		return DNS_EDE_NONE;
+	}
+	health_report(&u->health, &p->rules, &r);
+	bool ill = r.state != HEALTH_UP;
+	if (ill && (r.cause == HEALTH_CAUSE_BROKEN || r.cause == HEALTH_CAUSE_PROBE_FAILED)) {
+		strbuf_addf(s, " %s,", text_rcode(r.rcode, rcode));
+		return DNS_EDE_OTHER;
+	}
+	bool unreachable = ill && r.cause == HEALTH_CAUSE_UNREACHABLE;
+	strbuf_add(s, unreachable ? " unreachable," : " silent,");
+	return unreachable ? DNS_EDE_NETWORK_ERROR : DNS_EDE_NO_REACHABLE_AUTHORITY;
+}
+
+enum dns_ede landing_describe_down(const struct snapshot_route *route, char *out, size_t size)
+{
+	bool answers = false, silent = false, unreachable = false;
+	struct strbuf s;
+
+	strbuf_init(&s, out, size);
+	for (int i = 0; i < route->count; i++) {
+		const struct pool *p = route->pools[i];
+		bool drained = pool_is_drained(p);
+		strbuf_addf(&s, "%s%s: %s", i == 0 ? "" : "; ", p->name, drained ? "every address is drained" : "down,");
+		for (int k = 0; !drained && k < p->count; k++) {
+			add_place(&s, &p->places[k]);
+			enum dns_ede ede = add_last_seen(&s, p, p->places[k].upstream);
+			answers |= ede == DNS_EDE_OTHER;
+			silent |= ede == DNS_EDE_NO_REACHABLE_AUTHORITY;
+			unreachable |= ede == DNS_EDE_NETWORK_ERROR;
+		}
+		drop_comma(&s);
+	}
+	return answers ? DNS_EDE_OTHER : unreachable && !silent ? DNS_EDE_NETWORK_ERROR : DNS_EDE_NO_REACHABLE_AUTHORITY;
 }

@@ -36,7 +36,7 @@ static void note_reply(struct crowd *c, const struct world_reply *r, uint64_t be
 	c->slowest_us = MAX(c->slowest_us, took_us);
 	c->stale += r->ede == DNS_EDE_STALE_ANSWER || r->ede == DNS_EDE_STALE_NXDOMAIN;
 	if (!well && c->failed == 0)
-		snprintf(c->first_failure, sizeof(c->first_failure), "%llu: %s %s", (unsigned long long)r->at_us / US_PER_MS,
+		snprintf(c->first_failure, sizeof(c->first_failure), "%llu: %s %.200s", (unsigned long long)r->at_us / US_PER_MS,
 			 text_rcode(r->rcode, rcode), r->ede_text);
 	*(well ? &c->well : &c->failed) += 1;
 }

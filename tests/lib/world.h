@@ -60,7 +60,7 @@ struct world_reply {
 	uint16_t ancount;
 	uint32_t ttl_s;            /* of the first record */
 	int ede;                   /* -1: none */
-	char ede_text[256];
+	char ede_text[512];
 	size_t len;
 	uint8_t message[4096];     /* as far as it fits */
 };

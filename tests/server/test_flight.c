@@ -99,14 +99,14 @@ static void lame_name_that_was_known_is_served_stale_after_a_while(void **state)
 	       "[62210]   probe 10.0.1.1: corp.example\n"
 	       "[62210]   probe 10.0.2.1: corp.example\n"
 	       "[62210]   probe 10.0.3.1: corp.example\n"
-	       "[63800] reply 2 NOERROR, no address answers; this was the last answer\n"
+	       "[63800] reply 2 NOERROR, no address has answered in time; this was the last answer\n"
 	       "[64000]   attempt 10.0.1.1: lame.corp.example\n"
 	       "[64200]   attempt 10.0.2.1: lame.corp.example\n"
 	       "[64600]   attempt 10.0.3.1: lame.corp.example\n"
 	       "[72000] query 3 lame.corp.example A\n"
-	       "[72000] reply 3 NOERROR, no address answers; this was the last answer\n"
+	       "[72000] reply 3 NOERROR, asked a moment ago without success; this was the last answer\n"
 	       "[92000] query 4 lame.corp.example A\n"
-	       "[92000] reply 4 NOERROR, no address answers; this was the last answer\n"
+	       "[92000] reply 4 NOERROR, asked a moment ago without success; this was the last answer\n"
 	       "[102000] query 5 lame.corp.example A\n"
 	       "[102000]   attempt 10.0.1.1: lame.corp.example\n"
 	       "[102010]   attempt 10.0.2.1: lame.corp.example\n"
@@ -115,7 +115,7 @@ static void lame_name_that_was_known_is_served_stale_after_a_while(void **state)
 	       "[102210]   probe 10.0.1.1: corp.example\n"
 	       "[102210]   probe 10.0.2.1: corp.example\n"
 	       "[102210]   probe 10.0.3.1: corp.example\n"
-	       "[103800] reply 5 NOERROR, no address answers; this was the last answer\n"
+	       "[103800] reply 5 NOERROR, no address has answered in time; this was the last answer\n"
 	       "[104000]   attempt 10.0.1.1: lame.corp.example\n"
 	       "[104200]   attempt 10.0.2.1: lame.corp.example\n"
 	       "[104600]   attempt 10.0.3.1: lame.corp.example\n");
@@ -421,7 +421,8 @@ static void client_is_told_of_both_regions_when_both_are_silent(void **state)
 	       "[ 5324]   probe 10.9.1.1: corp.example\n"
 	       "[ 5412]   probe 10.0.2.1: corp.example\n"
 	       "[ 5500] query 2 other.corp.example A\n"
-	       "[ 5500] reply 2 SERVFAIL, seoul: down, none of its 2 addresses answers; tokyo: down, none of its 2 addresses answers\n");
+	       "[ 5500] reply 2 SERVFAIL, seoul: down, 10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) silent; "
+	       "tokyo: down, 10.9.1.1:53 (az1) silent, 10.9.2.1:53 (az2) silent\n");
 }
 
 /* ---- what a failure leaves behind */

@@ -130,7 +130,8 @@ static void path_down_is_told_within_a_second_and_known_names_are_served(void **
 	known = world_ask(w, "known.corp.example", "A");
 	other = world_ask(w, "third.corp.example", "A");
 	assert_non_null(world_reply(w, known));
-	assert_string_equal(world_reply(w, other)->ede_text, "seoul: down, none of its 3 addresses answers");
+	assert_string_equal(world_reply(w, other)->ede_text,
+			    "seoul: down, 10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) silent, 10.0.3.1:53 (az3) silent");
 	assert_int_equal(world_now_us(w), now_us);
 	world_set_all(w, WORLD_WELL);
 	world_run_ms(w, 1000);
