@@ -241,6 +241,8 @@ void landing_describe_blocked(const struct flight *fl, char *out, size_t size)
 	strbuf_addf(&s, "%s, which came from %s", addr_format_ip(&fl->blocked_by, ip), fl->blocked_from->name);
 }
 
+static const char every_drained[] = "every address is drained";
+
 static void add_place(struct strbuf *s, const struct pool_place *p)
 {
 	strbuf_addf(s, " %s", p->upstream->text);
@@ -263,9 +265,12 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 	strbuf_init(&s, out, size);
 	for (int i = 0; fl->route->pools[i] != fl->pool; i++)
 		if (atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
-			strbuf_addf(&s, "%s: down; ", fl->route->pools[i]->name);
+			strbuf_addf(&s, "%s: %s; ", fl->route->pools[i]->name,
+				    pool_is_drained(fl->route->pools[i]) ? every_drained : "down");
 	strbuf_addf(&s, "%s:", fl->pool->name);
-	if (fl->above_rate && fl->tried == 0)
+	if (fl->tried == 0 && pool_is_drained(fl->pool))
+		strbuf_addf(&s, " %s", every_drained);
+	else if (fl->above_rate && fl->tried == 0)
 		strbuf_add(&s, " every address is above max-qps");
 	for (int i = 0; i < fl->pool->count; i++) {
 		if (!(fl->tried >> i & 1))
@@ -311,7 +316,7 @@ enum dns_ede landing_describe_down(const struct snapshot_route *route, char *out
 	for (int i = 0; i < route->count; i++) {
 		const struct pool *p = route->pools[i];
 		bool drained = pool_is_drained(p);
-		strbuf_addf(&s, "%s%s: %s", i == 0 ? "" : "; ", p->name, drained ? "every address is drained" : "down,");
+		strbuf_addf(&s, "%s%s: %s", i == 0 ? "" : "; ", p->name, drained ? every_drained : "down,");
 		for (int k = 0; !drained && k < p->count; k++) {
 			add_place(&s, &p->places[k]);
 			enum dns_ede ede = add_last_seen(&s, p, p->places[k].upstream);

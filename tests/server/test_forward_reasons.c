@@ -74,6 +74,21 @@ static void endpoint_that_is_down_is_told_of_by_address(void **state)
 	expect_told("app.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, DOWN("silent", "drained", "silent"));
 }
 
+/* Before the main thread has heard of it, and after. */
+static void endpoint_that_is_drained_is_not_told_of_as_down(void **state)
+{
+	static const char sentence[] = "seoul: every address is drained";
+
+	(void)state;
+	start(STORY_ORDERED);
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		atomic_store(&world_upstream_state(w, ips[i])->drained, true);
+	assert_false(world_pool(w, "seoul")->down);
+	expect_told("www.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, sentence);
+	assert_true(pool_close(world_pool(w, "seoul")));
+	expect_told("app.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, sentence);
+}
+
 static void closed_ports_of_an_endpoint_that_is_down_are_told(void **state)
 {
 	(void)state;
@@ -188,6 +203,7 @@ int main(void)
 		STORY(remembered_rcode_is_not_told_as_silence),
 		STORY(remembered_silence_is_told_as_such),
 		STORY(endpoint_that_is_down_is_told_of_by_address),
+		STORY(endpoint_that_is_drained_is_not_told_of_as_down),
 		STORY(closed_ports_of_an_endpoint_that_is_down_are_told),
 		STORY(errors_of_an_endpoint_that_is_down_are_told),
 		STORY(stale_answer_says_what_the_addresses_did),
