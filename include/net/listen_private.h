@@ -63,9 +63,20 @@ static inline void listen_hand_up(struct listener *l, const struct reply_to *to,
 
 enum limits_verdict { LIMITS_ENTERED, LIMITS_FULL, LIMITS_CLIENT_FULL };
 
-/* A connection comes and goes. Any thread. */
-NODISCARD enum limits_verdict listen_limits_enter(struct listen_limits *l, const struct addr *client);
-void listen_limits_leave(struct listen_limits *l, const struct addr *client);
-uint64_t listen_limits_idle_us(struct listen_limits *l);
+/* A TCP listener among all that share the limits. All is for the thread of its loop. */
+struct listen_member;
+/* `close_longest` closes the longest idle of its connections, if any idles: called when a newcomer elsewhere needs the room. NULL without
+ * memory. */
+NODISCARD struct listen_member *listen_member_new(struct listen_limits *l, struct loop *loop, loop_fn *close_longest, void *arg);
+uint64_t listen_member_idle_us(struct listen_member *m); /* `tcp: idle` */
+/* So many of its connections idle, the longest of them since then. */
+void listen_member_note(struct listen_member *m, uint32_t idle, uint64_t since_us);
+/* A connection comes: LIMITS_FULL if nobody idles elsewhere for longer than here. */
+NODISCARD enum limits_verdict listen_member_enter(struct listen_member *m, const struct addr *client);
+/* And goes. */
+void listen_member_leave(struct listen_member *m, const struct addr *client);
+/* Nobody asks it for room any more. */
+void listen_member_retire(struct listen_member *m);
+void listen_member_free(struct listen_member *m); /* retired or not; NULL: nothing */
 
 #endif

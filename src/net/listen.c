@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all listeners have in common: how sockets are bound, how many TCP connections there may be, and when a listener
- * may go.
+/* What all listeners have in common: how sockets are bound, and when a listener may go.
  *
  * The numbers: 4 MiB of socket buffer, which the kernel doubles, hold 10,000 small queries (measured: it charges 832
  * bytes for each): what 300,000 clients a second send while the worker is off the CPU for 30 ms. A backlog of 1024 is
@@ -9,142 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/hash.h"
-
-enum { SOCKET_BUFFER_BYTES = 4 << 20, CLIENT_BUCKETS = 1024 };
-
-/* Until listen_limits_set: the defaults of zones.conf. */
-enum { DEFAULT_IDLE_US = 10 * US_PER_S, DEFAULT_CONNECTIONS = 1000, DEFAULT_PER_CLIENT = 100 };
-
-/* ---- limits ---- */
-
-/* Who counts as one client: an IPv4 address, or an IPv6 network of 64 bits, for that is what one host may choose
- * from. */
-struct client_key {
-	uint8_t bytes[8];
-	uint64_t family;
-};
-
-struct client {
-	struct client *next;
-	struct client_key key;
-	uint32_t connections;
-};
-
-struct listen_limits {
-	_Atomic uint64_t idle_us;
-	pthread_mutex_t lock; /* for all below; taken where connections come and go, never per query */
-	uint32_t connections_limit, per_client_limit;
-	uint32_t connections;
-	struct hash_key hash;
-	struct client *buckets[CLIENT_BUCKETS];
-};
-
-struct listen_limits *listen_limits_new(void)
-{
-	struct listen_limits *l = calloc(1, sizeof(*l));
-	if (!l)
-		return NULL;
-	if (pthread_mutex_init(&l->lock, NULL) != 0) {
-		free(l);
-		return NULL;
-	}
-	hash_key_init(&l->hash);
-	listen_limits_set(l, DEFAULT_IDLE_US, DEFAULT_CONNECTIONS, DEFAULT_PER_CLIENT);
-	return l;
-}
-
-void listen_limits_free(struct listen_limits *l)
-{
-	if (!l)
-		return;
-	ASSERT(l->connections == 0);
-	pthread_mutex_destroy(&l->lock);
-	free(l);
-}
-
-void listen_limits_set(struct listen_limits *l, uint64_t idle_us, uint32_t connections, uint32_t per_client)
-{
-	ASSERT(idle_us > 0);
-	atomic_store_explicit(&l->idle_us, idle_us, memory_order_relaxed);
-	pthread_mutex_lock(&l->lock);
-	l->connections_limit = connections;
-	l->per_client_limit = per_client;
-	pthread_mutex_unlock(&l->lock);
-}
-
-uint64_t listen_limits_idle_us(struct listen_limits *l)
-{
-	return atomic_load_explicit(&l->idle_us, memory_order_relaxed);
-}
-
-static struct client_key client_key(const struct addr *a)
-{
-	struct client_key key = {.family = a->sa.sa_family};
-	if (a->sa.sa_family == AF_INET6)
-		memcpy(key.bytes, &a->in6.sin6_addr, 8);
-	else
-		memcpy(key.bytes, &a->in.sin_addr, 4);
-	return key;
-}
-
-/* Where the client hangs, or would. */
-static struct client **find_client(struct listen_limits *l, const struct client_key *key)
-{
-	struct client **at = &l->buckets[hash_bytes(&l->hash, key, sizeof(*key)) % CLIENT_BUCKETS];
-	while (*at && memcmp(&(*at)->key, key, sizeof(*key)) != 0)
-		at = &(*at)->next;
-	return at;
-}
-
-static enum limits_verdict enter_locked(struct listen_limits *l, const struct client_key *key)
-{
-	struct client **at = find_client(l, key);
-	/* The client's own limit first: who is above it must not cost others their connections. */
-	if ((*at ? (*at)->connections : 0) >= l->per_client_limit)
-		return LIMITS_CLIENT_FULL;
-	if (l->connections >= l->connections_limit)
-		return LIMITS_FULL;
-	if (!*at) {
-		*at = calloc(1, sizeof(**at));
-		if (!*at)
-			return LIMITS_CLIENT_FULL;
-		(*at)->key = *key;
-	}
-	(*at)->connections++;
-	l->connections++;
-	return LIMITS_ENTERED;
-}
-
-enum limits_verdict listen_limits_enter(struct listen_limits *l, const struct addr *client)
-{
-	struct client_key key = client_key(client);
-	pthread_mutex_lock(&l->lock);
-	enum limits_verdict verdict = enter_locked(l, &key);
-	pthread_mutex_unlock(&l->lock);
-	return verdict;
-}
-
-void listen_limits_leave(struct listen_limits *l, const struct addr *client)
-{
-	struct client_key key = client_key(client);
-	pthread_mutex_lock(&l->lock);
-	struct client **at = find_client(l, &key), *gone = *at;
-	ASSERT(gone);
-	l->connections--;
-	if (--gone->connections == 0) {
-		*at = gone->next;
-		free(gone);
-	}
-	pthread_mutex_unlock(&l->lock);
-}
+enum { SOCKET_BUFFER_BYTES = 4 << 20 };
 
 /* ---- sockets ---- */
 

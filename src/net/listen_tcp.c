@@ -49,7 +49,7 @@ struct connection {
 
 struct listen_tcp {
 	struct listener base;
-	struct listen_limits *limits;
+	struct listen_member *member; /* of all listeners under the same limits */
 	uv_poll_t poll;
 	uv_idle_t resume_soon; /* active while `resume` has connections: they go on without word from their socket */
 	struct loop_timer *timer;
@@ -57,6 +57,7 @@ struct listen_tcp {
 	bool resting;  /* accepting waits for descriptors */
 	bool draining; /* inside listener_close */
 	struct list quiet, busy, flush, resume;
+	uint32_t idle; /* in quiet */
 	struct slots slots;
 	uint64_t accept_again_us;
 	uint8_t in[IN_BYTES];
@@ -93,6 +94,26 @@ static void on_connection_closed(uv_handle_t *handle)
 	listen_release(l);
 }
 
+static uint64_t deadline_us(const struct list *head, uint64_t idle_us)
+{
+	if (list_empty(head))
+		return UINT64_MAX;
+	return CONTAINER_OF(head->next, struct connection, by_progress)->progress_us + idle_us;
+}
+
+/* Puts the connection at the end of quiet or busy, or on neither. */
+static void list_by_progress(struct connection *c, struct list *head)
+{
+	struct listen_tcp *t = c->tcp;
+	t->idle -= !list_empty(&c->by_progress) && !c->busy;
+	list_remove(&c->by_progress);
+	c->busy = head == &t->busy;
+	if (head)
+		list_append(head, &c->by_progress);
+	t->idle += head == &t->quiet;
+	listen_member_note(t->member, t->idle, deadline_us(&t->quiet, 0));
+}
+
 /* Memory stays until libuv lets go: a query that is being handed up may lie in it. */
 static void close_connection(struct connection *c)
 {
@@ -101,10 +122,10 @@ static void close_connection(struct connection *c)
 		return;
 	c->closed = true;
 	slots_give(&t->slots, c->slot);
-	list_remove(&c->by_progress);
+	list_by_progress(c, NULL);
 	list_remove(&c->flush);
 	list_remove(&c->resume);
-	listen_limits_leave(t->limits, &c->client);
+	listen_member_leave(t->member, &c->client);
 	t->base.counts.connections--;
 	uv_close((uv_handle_t *)&c->poll, on_connection_closed);
 	close(c->stream.fd);
@@ -112,16 +133,9 @@ static void close_connection(struct connection *c)
 
 /* ---- idle connections ---- */
 
-static uint64_t deadline_us(const struct list *head, uint64_t idle_us)
-{
-	if (list_empty(head))
-		return UINT64_MAX;
-	return CONTAINER_OF(head->next, struct connection, by_progress)->progress_us + idle_us;
-}
-
 static void set_timer(struct listen_tcp *t)
 {
-	uint64_t idle_us = listen_limits_idle_us(t->limits);
+	uint64_t idle_us = listen_member_idle_us(t->member);
 	uint64_t next_us = MIN(deadline_us(&t->quiet, idle_us), deadline_us(&t->busy, idle_us));
 	if (next_us != UINT64_MAX)
 		next_us = MIN(next_us, now_of(t) + LOOK_US);
@@ -141,20 +155,25 @@ static void mark_progress(struct connection *c)
 {
 	struct listen_tcp *t = c->tcp;
 	c->progressed = false;
-	c->busy = is_busy(c);
 	c->progress_us = now_of(t);
-	list_remove(&c->by_progress);
-	list_append(c->busy ? &t->busy : &t->quiet, &c->by_progress);
+	list_by_progress(c, is_busy(c) ? &t->busy : &t->quiet);
 	/* Deadlines only move away: a timer that is set comes early enough. */
 	if (!t->timer_set)
 		set_timer(t);
 }
 
+static void close_longest(void *arg)
+{
+	struct listen_tcp *t = arg;
+	if (!list_empty(&t->quiet))
+		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+}
+
 static void close_idle(struct listen_tcp *t)
 {
-	uint64_t idle_us = listen_limits_idle_us(t->limits), now_us = now_of(t);
+	uint64_t idle_us = listen_member_idle_us(t->member), now_us = now_of(t);
 	while (deadline_us(&t->quiet, idle_us) <= now_us)
-		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+		close_longest(t);
 	while (deadline_us(&t->busy, idle_us) <= now_us) {
 		struct connection *c = CONTAINER_OF(t->busy.next, struct connection, by_progress);
 		/* Who waits for answers does not idle; who does not take them does. */
@@ -233,11 +252,7 @@ static bool is_paused(struct connection *c)
 static void hand_up(struct connection *c, const uint8_t *query, size_t len)
 {
 	struct listener *l = &c->tcp->base;
-	struct reply_to to = {
-		.listener = l,
-		.client = c->client,
-		.tcp = {.slot = c->slot, .generation = c->tcp->slots.at[c->slot].generation},
-	};
+	struct reply_to to = {.listener = l, .client = c->client, .tcp = {c->slot, c->tcp->slots.at[c->slot].generation}};
 	c->unanswered++;
 	c->progressed |= !c->stream.blocked; /* asking on is none while answers are left lying */
 	listen_hand_up(l, &to, query, len);
@@ -345,7 +360,7 @@ static void settle(struct connection *c)
 
 /* ---- accepting ---- */
 
-/* Who makes room at the limit of all: the longest idle, else whoever has not taken its answers for the longest, else the newcomer. */
+/* Who makes room if nobody elsewhere does: the longest idle, else whoever has not taken its answers for the longest, else the newcomer. */
 static struct connection *find_victim(const struct listen_tcp *t)
 {
 	if (!list_empty(&t->quiet))
@@ -360,11 +375,11 @@ static struct connection *find_victim(const struct listen_tcp *t)
 
 static bool admit(struct listen_tcp *t, const struct addr *client)
 {
-	enum limits_verdict verdict = listen_limits_enter(t->limits, client);
+	enum limits_verdict verdict = listen_member_enter(t->member, client);
 	struct connection *victim = verdict == LIMITS_FULL ? find_victim(t) : NULL;
 	if (victim) {
 		close_connection(victim);
-		verdict = listen_limits_enter(t->limits, client);
+		verdict = listen_member_enter(t->member, client);
 	}
 	return verdict == LIMITS_ENTERED;
 }
@@ -373,23 +388,19 @@ static bool admit(struct listen_tcp *t, const struct addr *client)
 static struct connection *new_connection(struct listen_tcp *t, int fd, const struct addr *client)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	if (!c)
+	bool has_slot = c && slots_take(&t->slots, c, &c->slot);
+	if (!has_slot || uv_poll_init(loop_uv(t->base.loop), &c->poll, fd) != 0) {
+		if (has_slot)
+			slots_give(&t->slots, c->slot);
+		free(c);
 		return NULL;
+	}
 	c->tcp = t;
 	c->client = *client;
 	stream_init(&c->stream, fd);
 	list_init(&c->by_progress);
 	list_init(&c->flush);
 	list_init(&c->resume);
-	if (!slots_take(&t->slots, c, &c->slot)) {
-		free(c);
-		return NULL;
-	}
-	if (uv_poll_init(loop_uv(t->base.loop), &c->poll, fd) != 0) {
-		slots_give(&t->slots, c->slot);
-		free(c);
-		return NULL;
-	}
 	t->base.uv_handles++;
 	return c;
 }
@@ -398,20 +409,17 @@ static struct connection *new_connection(struct listen_tcp *t, int fd, const str
 static struct connection *take_connection(struct listen_tcp *t, int fd, const struct addr *client)
 {
 	int on = 1;
-	if (!admit(t, client)) {
+	bool admitted = admit(t, client);
+	struct connection *c = admitted ? new_connection(t, fd, client) : NULL;
+	if (!c) {
+		if (admitted)
+			listen_member_leave(t->member, client);
 		t->base.counts.refused++;
 		close(fd);
 		return NULL;
 	}
 	/* Replies are written whole, once a turn: to wait for more would only cost time. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	struct connection *c = new_connection(t, fd, client);
-	if (!c) {
-		listen_limits_leave(t->limits, client);
-		t->base.counts.refused++;
-		close(fd);
-		return NULL;
-	}
 	t->base.counts.accepted++;
 	t->base.counts.connections++;
 	c->progressed = true;
@@ -421,13 +429,12 @@ static struct connection *take_connection(struct listen_tcp *t, int fd, const st
 void listen_tcp_adopt(struct listener *l, int fd, const struct addr *client, const uint8_t *bytes, size_t len)
 {
 	struct connection *c = take_connection(tcp_of(l), fd, client);
-	if (!c)
-		return;
-	if (len > 0) {
+	if (c && len > 0) {
 		stream_feed(&c->stream, bytes, len);
 		hand_up_all(c);
 	}
-	settle(c);
+	if (c)
+		settle(c);
 }
 
 static void rest(struct listen_tcp *t)
@@ -451,15 +458,13 @@ static bool accept_one(struct listen_tcp *t)
 			settle(c);
 		return true;
 	}
-	if (errno == EAGAIN)
-		return false;
+	int error = errno;
 	/* Out of descriptors or memory, the connection stays in the queue: asking again at once would spin. */
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+	bool out = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+	if (out)
 		rest(t);
-		return false;
-	}
 	/* Anything else happened to that one connection (accept(2)). */
-	return true;
+	return !out && error != EAGAIN;
 }
 
 static void on_acceptable(uv_poll_t *handle, int status, int events)
@@ -485,18 +490,11 @@ static void on_timer(void *arg)
 
 /* ---- open and close ---- */
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_closed(uv_handle_t *handle)
 {
-	struct listen_tcp *t = CONTAINER_OF(handle, struct listen_tcp, poll);
-	t->base.uv_handles--;
-	listen_release(&t->base);
-}
-
-static void on_idle_closed(uv_handle_t *handle)
-{
-	struct listen_tcp *t = CONTAINER_OF(handle, struct listen_tcp, resume_soon);
-	t->base.uv_handles--;
-	listen_release(&t->base);
+	struct listener *l = handle->data;
+	l->uv_handles--;
+	listen_release(l);
 }
 
 /* No connection comes in any more. */
@@ -505,8 +503,9 @@ static void stop_accepting(struct listen_tcp *t)
 	if (t->base.fd < 0)
 		return;
 	t->resting = false;
-	uv_close((uv_handle_t *)&t->poll, on_poll_closed);
-	uv_close((uv_handle_t *)&t->resume_soon, on_idle_closed);
+	listen_member_retire(t->member);
+	uv_close((uv_handle_t *)&t->poll, on_closed);
+	uv_close((uv_handle_t *)&t->resume_soon, on_closed);
 	close(t->base.fd);
 	t->base.fd = -1;
 }
@@ -547,7 +546,7 @@ static void tcp_cut(struct listener *l)
 {
 	struct listen_tcp *t = tcp_of(l);
 	while (!list_empty(&t->quiet))
-		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+		close_longest(t);
 	while (!list_empty(&t->busy))
 		close_connection(CONTAINER_OF(t->busy.next, struct connection, by_progress));
 	stop_accepting(t);
@@ -559,6 +558,7 @@ static void tcp_free(struct listener *l)
 {
 	struct listen_tcp *t = tcp_of(l);
 	loop_timer_close(t->timer);
+	listen_member_free(t->member);
 	slots_deinit(&t->slots);
 	free(t);
 }
@@ -581,19 +581,19 @@ struct listener *listen_tcp_new(const struct listener *common, struct listen_lim
 		return NULL;
 	t->base = *common;
 	t->base.ops = &ops;
-	t->limits = limits;
 	slots_init(&t->slots);
 	list_init(&t->quiet);
 	list_init(&t->busy);
 	list_init(&t->flush);
 	list_init(&t->resume);
 	t->timer = loop_timer_new(common->loop, on_timer, t);
-	if (!t->timer || listen(common->fd, BACKLOG) < 0 || uv_poll_init(uv, &t->poll, common->fd) != 0) {
-		loop_timer_close(t->timer);
-		free(t);
+	t->member = listen_member_new(limits, common->loop, close_longest, t);
+	if (!t->timer || !t->member || listen(common->fd, BACKLOG) < 0 || uv_poll_init(uv, &t->poll, common->fd) != 0) {
+		tcp_free(&t->base);
 		return NULL;
 	}
 	ASSERT(uv_idle_init(uv, &t->resume_soon) == 0);
+	t->poll.data = t->resume_soon.data = &t->base;
 	t->base.uv_handles = 2;
 	loop_watch(&t->poll, UV_READABLE, on_acceptable);
 	return &t->base;

@@ -12,8 +12,10 @@ import dns.rcode
 
 from lib import (
     AT_ONCE_S,
+    LOOPBACK,
     PATIENCE_S,
     R53FWD,
+    Address,
     Case,
     addresses,
     ask,
@@ -320,6 +322,29 @@ class Tcp(Case):
             self.assertEqual(rcode(read_frame(s)), "NOERROR")
             connections.append(s)
         self.assertIsNone(read_frame(connections[0]))
+
+
+    def test_longest_idle_makes_room_whatever_address_and_worker_it_is_at(self):
+        """at the limit the longest idle is closed"""
+        ip = LOOPBACK.ip()
+        other = Address(ip, LOOPBACK.port(ip), "")
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                sim = self.sim(name=f"sim{workers}")
+                conf = zones_conf([endpoint_conf(sim)], self.QUIET_ZONES, rest=f"workers: {workers}\ntcp: {{connections: 3, idle: 60s}}\n")
+                fwd = self.forwarder(conf, name=f"r53fwd{workers}", more=[f"{other.ip}:{other.port}"])
+                query = make_query("www.corp.test").to_wire()
+                frame = len(query).to_bytes(2, "big") + query
+                connections = []
+                for i in range(12):
+                    at = other if i % 2 else fwd
+                    s = socket.create_connection((at.ip, at.port), timeout=PATIENCE_S)
+                    self.addCleanup(s.close)
+                    s.sendall(frame)
+                    self.assertEqual(rcode(read_frame(s)), "NOERROR")  # nobody is refused
+                    connections.append(s)
+                self.assertIsNone(read_frame(connections[0]))
+                fwd.stop()
 
 
 class Bounds(Case):

@@ -320,77 +320,6 @@ static void handles_outlive_the_loop(void **state)
 	}
 }
 
-/* ---- limits ---- */
-
-static enum limits_verdict enter(struct listen_limits *l, const char *text)
-{
-	struct addr a = address(text);
-	return listen_limits_enter(l, &a);
-}
-
-static void leave(struct listen_limits *l, const char *text)
-{
-	struct addr a = address(text);
-	listen_limits_leave(l, &a);
-}
-
-static void each_client_has_its_own_limit(void **state)
-{
-	struct listen_limits *l = listen_limits_new();
-	(void)state;
-	listen_limits_set(l, US_PER_S, 10, 2);
-	assert_int_equal(listen_limits_idle_us(l), US_PER_S);
-	assert_int_equal(enter(l, "10.0.0.1:1"), LIMITS_ENTERED);
-	assert_int_equal(enter(l, "10.0.0.1:2"), LIMITS_ENTERED);
-	assert_int_equal(enter(l, "10.0.0.1:3"), LIMITS_CLIENT_FULL);
-	assert_int_equal(enter(l, "10.0.0.2:1"), LIMITS_ENTERED);
-	leave(l, "10.0.0.1:1");
-	assert_int_equal(enter(l, "10.0.0.1:3"), LIMITS_ENTERED);
-	leave(l, "10.0.0.1:2");
-	leave(l, "10.0.0.1:3");
-	leave(l, "10.0.0.2:1");
-	listen_limits_free(l);
-}
-
-static void network_of_64_bits_is_one_client_of_ipv6(void **state)
-{
-	struct listen_limits *l = listen_limits_new();
-	(void)state;
-	listen_limits_set(l, US_PER_S, 10, 1);
-	assert_int_equal(enter(l, "[2001:db8:0:1::1]"), LIMITS_ENTERED);
-	assert_int_equal(enter(l, "[2001:db8:0:1:ffff::2]"), LIMITS_CLIENT_FULL);
-	assert_int_equal(enter(l, "[2001:db8:0:2::1]"), LIMITS_ENTERED);
-	/* The same octets in the other family are somebody else. */
-	assert_int_equal(enter(l, "32.1.13.184"), LIMITS_ENTERED);
-	leave(l, "[2001:db8:0:1::7]");
-	leave(l, "[2001:db8:0:2::7]");
-	leave(l, "32.1.13.184");
-	listen_limits_free(l);
-}
-
-static void limit_of_all_holds_over_many_clients(void **state)
-{
-	struct listen_limits *l = listen_limits_new();
-	char text[32];
-	(void)state;
-	listen_limits_set(l, US_PER_S, 3000, 1);
-	for (int i = 0; i < 3000; i++) {
-		snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250);
-		assert_int_equal(enter(l, text), LIMITS_ENTERED);
-	}
-	assert_int_equal(enter(l, "10.1.0.1"), LIMITS_FULL);
-	/* Above its own limit, nobody costs others a connection. */
-	assert_int_equal(enter(l, "10.0.0.1"), LIMITS_CLIENT_FULL);
-	for (int i = 0; i < 3000; i++) {
-		snprintf(text, sizeof(text), "10.0.%d.%d", i / 250, i % 250);
-		leave(l, text);
-	}
-	assert_int_equal(enter(l, "10.1.0.1"), LIMITS_ENTERED);
-	leave(l, "10.1.0.1");
-	listen_limits_free(l);
-	listen_limits_free(NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,9 +335,6 @@ int main(void)
 		cmocka_unit_test(replies_after_closing_leave_as_they_come),
 		cmocka_unit_test(closed_listener_leaves_its_port),
 		cmocka_unit_test(handles_outlive_the_loop),
-		cmocka_unit_test(each_client_has_its_own_limit),
-		cmocka_unit_test(network_of_64_bits_is_one_client_of_ipv6),
-		cmocka_unit_test(limit_of_all_holds_over_many_clients),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -465,6 +465,34 @@ static void longest_idle_makes_room_at_the_limit_of_all(void **state)
 	serving_free(s);
 }
 
+/* Wherever it is connected to: the newcomer comes to another address. */
+static void longest_idle_makes_room_at_another_address(void **state)
+{
+	struct serving *s = serving_new();
+	int clients[4];
+	(void)state;
+	listen_limits_set(s->limits, 10 * US_PER_S, 3, 100);
+	struct listener *first = serve(s, "127.0.0.1", LISTEN_TCP), *second = serve(s, "127.0.0.1", LISTEN_TCP);
+	for (size_t i = 0; i < 3; i++) {
+		clients[i] = client_to(first, NULL);
+		serve_ms(s, 2);
+	}
+	clients[3] = client_to(second, NULL);
+	s->want = 1;
+	ask(clients[3], 1, 1);
+	serve_until(s, all_received);
+	assert_int_equal(hear(clients[3]), 1);
+	serve_ms(s, 10);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(is_closed(clients[i]), i == 0);
+	struct listener_counts counts;
+	listener_counts(second, &counts);
+	assert_int_equal(counts.refused, 0);
+	for (size_t i = 0; i < 4; i++)
+		close(clients[i]);
+	serving_free(s);
+}
+
 static void client_that_takes_no_answers_makes_room_before_those_that_wait(void **state)
 {
 	struct serving *s = serving_new();
@@ -615,6 +643,7 @@ int main(void)
 		cmocka_unit_test(connection_that_waits_for_answers_is_not_idle),
 		cmocka_unit_test(client_above_its_limit_is_refused),
 		cmocka_unit_test(longest_idle_makes_room_at_the_limit_of_all),
+		cmocka_unit_test(longest_idle_makes_room_at_another_address),
 		cmocka_unit_test(client_that_takes_no_answers_makes_room_before_those_that_wait),
 		cmocka_unit_test(many_questions_of_one_connection_take_turns),
 		cmocka_unit_test(answers_to_a_client_that_does_not_read_are_bounded),
