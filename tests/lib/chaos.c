@@ -209,12 +209,10 @@ static void check_drained(struct chaos *c, const unsigned asked[ARRAY_SIZE(endpo
 		ASSERT(asked[i] == UINT_MAX || any_upstream(c, i)->asked == asked[i]);
 }
 
-/* Not counted from: other rules, and their flights; faults after which the same address is asked once more. */
-static bool can_be_metered(const struct chaos *c, const struct world_upstream *u)
+/* Not counted from: other rules, and their flights. */
+static bool can_be_metered(const struct chaos *c)
 {
-	bool twice = u->fault == WORLD_TRUNCATE || u->fault == WORLD_WRONG_CASE || u->fault == WORLD_NO_EDNS;
-
-	return c->conf == CONF_WITH_MAX_QPS && !twice && world_forward(c->world)->old_leases == NULL;
+	return c->conf == CONF_WITH_MAX_QPS && world_forward(c->world)->old_leases == NULL;
 }
 
 static void check_rates(struct chaos *c)
@@ -222,7 +220,7 @@ static void check_rates(struct chaos *c)
 	for (size_t i = 0; i < ARRAY_SIZE(c->metered); i++) {
 		struct metered *m = &c->metered[i];
 		uint64_t now_us = world_now_us(c->world);
-		if (!can_be_metered(c, m->upstream)) {
+		if (!can_be_metered(c)) {
 			m->since_us = now_us + PATIENCE_US; /* answers to what was asked before come yet */
 			m->asked = m->upstream->asked;
 		} else if (now_us < m->since_us) {
