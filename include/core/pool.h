@@ -139,6 +139,9 @@ unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool
 /* Every address is drained: it is down by the operator's hand. Never of a pool without addresses. */
 bool pool_is_drained(const struct pool *p);
 
+/* It may be asked even while it is down: see snapshot_route_unsure. */
+bool pool_is_unsure(const struct pool *p);
+
 /* Whether an attempt at `place` needs no hedge budget to be followed by another: it is suspect, down or drained. */
 bool pool_is_doubtful(const struct pool *p, int place);
 

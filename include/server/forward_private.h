@@ -130,6 +130,8 @@ void flight_settle(struct forward *f, struct flight *fl, uint64_t now_us);
 void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us);
 /* The next endpoint of the route takes over, if there is one; false if not. */
 bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us);
+/* There is one. */
+bool flight_has_next_pool(const struct flight *fl);
 /* Where the pool that is asked now stands in the route. */
 uint8_t flight_pool_number(const struct flight *fl);
 /* Its timer has fired. */

@@ -143,6 +143,15 @@ bool pool_is_drained(const struct pool *p)
 	return p->count > 0;
 }
 
+bool pool_is_unsure(const struct pool *p)
+{
+	bool usable = false;
+
+	for (int i = 0; i < p->count; i++)
+		usable |= !atomic_load_explicit(&p->places[i].upstream->drained, memory_order_relaxed);
+	return usable && !p->inbound;
+}
+
 bool pool_is_doubtful(const struct pool *p, int place)
 {
 	const struct upstream *u = p->places[place].upstream;

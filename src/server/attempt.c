@@ -154,7 +154,7 @@ bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint
 	for (int tries = 0; tries < 2 * POOL_MAX_UPSTREAMS; tries++) {
 		/* While somebody may yet answer, who has answered with an error is not asked for it again. */
 		struct pool_wish wish = {.tried = fl->tried,
-					 .tried_twice = fl->tried_twice | (list_empty(&fl->attempts) ? 0 : fl->broken),
+					 .tried_twice = fl->tried_twice | (list_empty(&fl->attempts) ? 0 : fl->broken | fl->blocked),
 					 .random = random_u32(f->world.random),
 					 .now_us = now_us,
 					 .other_az_only = other_az_only};

@@ -129,16 +129,35 @@ uint8_t flight_pool_number(const struct flight *fl)
 	return n;
 }
 
+/* Who else of the route may be asked: the first that is open, else the first that may be all the same; NULL: nobody. */
+static struct pool *find_next_pool(const struct flight *fl)
+{
+	struct pool *unsure = NULL;
+
+	for (int i = 0; i < fl->route->count; i++) {
+		struct pool *p = fl->route->pools[i];
+		if (p == fl->pool || fl->left >> i & 1)
+			continue;
+		if (!atomic_load_explicit(&p->down, memory_order_relaxed))
+			return p;
+		if (unsure == NULL && pool_is_unsure(p))
+			unsure = p;
+	}
+	return unsure;
+}
+
+bool flight_has_next_pool(const struct flight *fl)
+{
+	return find_next_pool(fl) != NULL;
+}
+
 bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	struct pool *next = NULL;
+	struct pool *next = find_next_pool(fl);
 
-	fl->left |= (uint8_t)(1u << flight_pool_number(fl));
-	for (int i = 0; i < fl->route->count && next == NULL; i++)
-		if (!(fl->left >> i & 1) && !atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
-			next = fl->route->pools[i];
 	if (next == NULL)
 		return false;
+	fl->left |= (uint8_t)(1u << flight_pool_number(fl));
 	/* What is still out there must not take the places of the next endpoint's attempts. */
 	LIST_FOR_EACH (link, &fl->attempts)
 		attempt_give_up(f, CONTAINER_OF(link, struct attempt, link));

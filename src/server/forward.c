@@ -290,7 +290,7 @@ static bool judge_known(struct forward *f, const struct client *c, struct miss *
 					    "asked a moment ago without success; this was the last answer";
 
 	if (m->known == CACHE_STALE && (m->pool == NULL || failed_lately) && serve_stale(f, c, &m->key, why)) {
-		if (!failed_lately)
+		if (!failed_lately && hit->refresh)
 			refresh(f, m->zone, &m->key, unsure, c->now_us);
 		return true;
 	}
@@ -509,9 +509,11 @@ void forward_pool_closed(struct forward *f, const char *pool_name, uint64_t now_
 	for (int i = 0; i < FLIGHT_BUCKETS; i++)
 		LIST_FOR_EACH(link, &f->table[i]) {
 			struct flight *fl = CONTAINER_OF(link, struct flight, chain);
+			bool inbound = fl->pool->inbound;
 			if (strcmp(fl->pool->name, pool_name) != 0 || flight_move(f, fl, now_us))
 				continue;
-			if (fl->pool->inbound)
+			/* What was out may have been given up for a next one that was not to be had. */
+			if (inbound || list_empty(&fl->attempts))
 				flight_fail(f, fl, now_us);
 			else
 				landing_stale(f, fl, now_us); /* who knows: the others wait */

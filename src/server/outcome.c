@@ -26,13 +26,6 @@ static bool all_are_doubtful(const struct pool *p)
 	return true;
 }
 
-static bool has_next_pool(const struct flight *fl)
-{
-	uint32_t all = (1u << fl->route->count) - 1, gone = fl->left | 1u << flight_pool_number(fl);
-
-	return (all & ~gone) != 0;
-}
-
 static bool has_answered_lately(const struct pool *p, uint64_t now_us)
 {
 	for (int i = 0; i < p->count; i++) {
@@ -47,7 +40,7 @@ static bool has_answered_lately(const struct pool *p, uint64_t now_us)
  * when there is an endpoint to turn to, or nothing good has come for a while. */
 static bool may_be_the_pool(const struct flight *fl, uint64_t now_us)
 {
-	return fl->broken != 0 && !fl->doubted && (has_next_pool(fl) || !has_answered_lately(fl->pool, now_us));
+	return fl->broken != 0 && !fl->doubted && (flight_has_next_pool(fl) || !has_answered_lately(fl->pool, now_us));
 }
 
 /* No address of this pool is left to ask, and none is out. The next endpoint takes over if nobody answered here, or if nobody here is in
@@ -61,7 +54,7 @@ void outcome_leave_pool(struct forward *f, struct flight *fl, uint64_t now_us)
 	if (may_be_the_pool(fl, now_us)) {
 		fl->doubted = true;
 		f->world.doubt(f->world.arg, fl->pool);
-		if (has_next_pool(fl)) {
+		if (flight_has_next_pool(fl)) {
 			fl->next_at_us = now_us + RTT_LEAST_TIMEOUT_US; /* once more, when the probes have told */
 			flight_arm(f, fl, now_us);
 			return;
@@ -141,7 +134,7 @@ static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t
 		bool sent = false;
 		if (fl->open < FORWARD_OPEN_ATTEMPTS && fl->rcode_retries < RCODE_RETRIES) {
 			fl->rcode_retries++;
-			sent = attempt_next(f, fl, true, now_us) || attempt_next(f, fl, false, now_us);
+			sent = attempt_next(f, fl, true, now_us) || (!attempt_all_were_asked(fl) && attempt_next(f, fl, false, now_us));
 		}
 		if (!sent && all_are_unreadable(fl))
 			fl->next_at_us = UINT64_MAX;
@@ -360,6 +353,14 @@ static void flee(struct forward *f, struct attempt *a, uint64_t now_us)
 	flight_arm(f, fl, now_us);
 }
 
+static bool all_are_unreachable(const struct flight *fl)
+{
+	for (int i = 0; i < fl->pool->count; i++)
+		if (!(fl->unreachable >> i & 1) && !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed))
+			return false;
+	return true;
+}
+
 void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail)
 {
 	struct forward *f = arg;
@@ -394,5 +395,8 @@ void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 		attempt_next(f, fl, false, now_us);
 	else if (!attempt_all_were_asked(fl))
 		fl->next_at_us = now_us; /* gives this one's place up */
-	flight_arm(f, fl, now_us);
+	else if (atomic_load_explicit(&fl->pool->down, memory_order_relaxed) && all_are_unreachable(fl))
+		flight_fail(f, fl, now_us); /* it was asked in spite of that; the network says the same */
+	if (!fl->landed)
+		flight_arm(f, fl, now_us);
 }

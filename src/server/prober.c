@@ -10,7 +10,8 @@
 
 #include "wire/answer.h"
 
-enum { DOUBT_DISTANCE_US = 500000, ZONES_LOOKED_AT = 4096 };
+/* TRIAL_US: after so long questions go to a pool again that answers no probes. */
+enum { DOUBT_DISTANCE_US = 500000, ZONES_LOOKED_AT = 4096, TRIAL_US = 30 * 1000000 };
 
 struct probe {
 	struct transport_attempt via; /* first */
@@ -23,7 +24,7 @@ struct probe {
 	bool again;                /* it is the second one, about another zone: the first was answered with an error */
 	bool done_once;
 	bool heard;                /* it has answered a probe, with whatever rcode */
-	uint64_t bad_since_us;     /* when the first of the last bad probes in a row was sent; 0: the last one was good */
+	uint64_t bad_us;           /* when the last bad probe was sent; 0: the last one was good */
 	uint64_t sent_us, next_us; /* last sent; next due */
 	struct name name;
 };
@@ -101,19 +102,28 @@ static void next_zone(struct prober *p, struct prober_pool *pp, struct name *out
 
 /* ---- judging */
 
-/* Whoever answers questions is there, whatever becomes of probes: a server may leave `NS` unanswered, or refuse it. Nor does the silence of
- * one probe say anything of a server that has never answered one. */
+static uint64_t last_answer_us(const struct probe *b)
+{
+	return atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
+}
+
+/* The silence of a probe says nothing of a server that has never answered one, and is not AWS's: it may leave `NS` unanswered and answer
+ * questions. It does once questions are silent, too. */
+static bool is_telling(const struct probe *b)
+{
+	return b->pool->inbound || b->heard || pool_of(b->prober, b)->doubted_us > last_answer_us(b);
+}
+
+/* Whoever has answered a question since is there, whatever became of its probe. */
 static bool is_out(const struct probe *b, uint64_t now_us)
 {
-	const struct upstream *u = b->upstream;
-	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
-
-	if (atomic_load_explicit(&u->drained, memory_order_relaxed))
+	if (atomic_load_explicit(&b->upstream->drained, memory_order_relaxed))
 		return true;
-	if (health_state(&u->health) == HEALTH_DOWN && answered_us < b->bad_since_us)
+	if (!is_telling(b))
+		return false;
+	if (health_state(&b->upstream->health) == HEALTH_DOWN && last_answer_us(b) < b->bad_us)
 		return true;
-	bool telling = b->heard || b->pool->inbound;
-	return telling && b->out && answered_us < b->sent_us && now_us >= b->sent_us + patience_us(b);
+	return b->out && last_answer_us(b) < b->sent_us && now_us >= b->sent_us + patience_us(b);
 }
 
 static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
@@ -130,12 +140,6 @@ static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
 		p->world.closed(p->world.arg, pool);
 }
 
-static void note_bad(struct probe *b)
-{
-	if (b->bad_since_us == 0)
-		b->bad_since_us = b->sent_us;
-}
-
 static void judge_silence(struct probe *b, uint64_t now_us)
 {
 	struct prober *p = b->prober;
@@ -143,8 +147,10 @@ static void judge_silence(struct probe *b, uint64_t now_us)
 	transport_cancel(&b->via);
 	b->out = b->again = false;
 	b->done_once = true;
-	note_bad(b);
 	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
+	if (!is_telling(b))
+		return;
+	b->bad_us = b->sent_us;
 	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
 		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
 }
@@ -192,20 +198,24 @@ static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
 	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
 }
 
-static void open_pool(struct prober *p, struct probe *answered, uint64_t now_us)
+/* `answered`: who has; NULL: nobody, it is a trial. */
+static void open_pool(struct prober *p, struct pool *pool, struct probe *answered, uint64_t now_us)
 {
-	answered->bad_since_us = 0;
-	if (!pool_open(answered->pool, answered->place, now_us))
+	int place = answered != NULL ? answered->place : POOL_NONE;
+
+	if (!pool_open(pool, place, now_us))
 		return;
-	p->world.opened(p->world.arg, answered->pool, answered->place);
+	p->pools[pool - p->snapshot->pools].doubted_us = 0;
+	p->world.opened(p->world.arg, pool, place);
 	for (size_t i = 0; i < p->count; i++) {
 		struct probe *b = p->probes[i];
-		if (b->pool != answered->pool || b == answered)
+		if (b->pool != pool)
 			continue;
 		transport_cancel(&b->via); /* sent into the outage: its silence is void */
 		b->out = b->again = false;
-		b->bad_since_us = 0;
-		b->next_us = now_us;
+		b->bad_us = 0;
+		if (b != answered)
+			b->next_us = now_us;
 	}
 }
 
@@ -242,7 +252,7 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 		upstream_count(b->upstream, 0, rcode == DNS_REFUSED ? UPSTREAM_REFUSED : UPSTREAM_SERVFAIL);
 	upstream_measure(b->upstream, 0, now_us - b->sent_us);
 	if (good && !drained && atomic_load(&b->pool->down)) {
-		open_pool(p, b, now_us);
+		open_pool(p, b->pool, b, now_us);
 		return;
 	}
 	if (!good && ask_good_zone(p, b, now_us))
@@ -250,9 +260,9 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	b->again = false;
 	if (good) {
 		pool_of(p, b)->good = b->name;
-		b->bad_since_us = 0;
+		b->bad_us = 0;
 	} else {
-		note_bad(b);
+		b->bad_us = b->sent_us;
 	}
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
@@ -376,11 +386,21 @@ static struct probe *find_answer(struct prober *p, const struct prober_pool *pp)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		struct probe *b = p->probes[i];
-		if (b->pool == pp->pool && !atomic_load(&b->upstream->drained) &&
-		    atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed) > pp->closed_us)
+		if (b->pool == pp->pool && !atomic_load(&b->upstream->drained) && last_answer_us(b) > pp->closed_us)
 			return b;
 	}
 	return NULL;
+}
+
+/* A probe may show that the pool is back; else only questions can, which somebody has to ask. */
+static bool may_be_heard(struct prober *p, const struct prober_pool *pp)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct probe *b = p->probes[i];
+		if (b->pool == pp->pool && (b->pool->inbound || b->heard || atomic_load(&b->upstream->drained)))
+			return true;
+	}
+	return false;
 }
 
 /* One probe every PROBER_DOWN_US goes round a pool that is down. */
@@ -389,10 +409,8 @@ static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t 
 	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
 	struct probe *answered = find_answer(p, pp);
-	if (answered != NULL) {
-		transport_cancel(&answered->via);
-		answered->out = answered->again = false;
-		open_pool(p, answered, now_us);
+	if (answered != NULL || (now_us >= pp->closed_us + TRIAL_US && !may_be_heard(p, pp))) {
+		open_pool(p, pp->pool, answered, now_us);
 		return now_us;
 	}
 	if (now_us >= pp->round_us) {

@@ -473,7 +473,7 @@ struct pool *snapshot_route_pool(const struct snapshot_route *r, uint64_t now_us
 struct pool *snapshot_route_unsure(const struct snapshot_route *r)
 {
 	for (int i = 0; i < r->count; i++)
-		if (!r->pools[i]->inbound && r->pools[i]->count > 0)
+		if (pool_is_unsure(r->pools[i]))
 			return r->pools[i];
 	return NULL;
 }

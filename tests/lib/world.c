@@ -567,7 +567,10 @@ static void on_opened(void *arg, struct pool *pool, int place)
 {
 	char ip[ADDR_TEXT_MAX];
 
-	note(arg, "%s is open: %s answers", pool->name, addr_format_ip(&pool->places[place].upstream->addr, ip));
+	if (place == POOL_NONE)
+		note(arg, "%s is tried again", pool->name);
+	else
+		note(arg, "%s is open: %s answers", pool->name, addr_format_ip(&pool->places[place].upstream->addr, ip));
 }
 
 void world_run_ms(struct world *w, uint64_t ms)

@@ -255,6 +255,33 @@ static void asking_once_more_over_tcp_counts_for_max_qps(void **state)
 	assert_in_range(at("10.0.1.1")->asked - before, 15, 21);
 }
 
+/* One garbled answer is a reason to ask elsewhere, not to ask again who has not had the time to answer. */
+static void garbage_asks_nobody_twice_at_once(void **state)
+{
+	(void)state;
+	start("inbound-endpoints: {seoul: {policy: ordered, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}}\n" STORY_REST);
+	world_set(w, "10.0.1.1", WORLD_GARBAGE);
+	at("10.0.1.1")->rtt_us = 25 * US_PER_MS;
+	at("10.0.2.1")->rtt_us = 25 * US_PER_MS;
+	world_trace(w);
+	world_ask(w, "www.corp.example", "A");
+	world_run_ms(w, 34);
+	expect("[ 1000] query 1 www.corp.example A\n"
+	       "[ 1000]   attempt 10.0.1.1: www.corp.example\n"
+	       "[ 1012]   attempt 10.0.2.1: www.corp.example\n");
+}
+
+static void dead_servers_that_the_network_calls_so_are_told_of_at_once_when_they_are_down(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	assert_int_equal(ask_within("known.example.org", "A", 100)->rcode, DNS_NOERROR);
+	world_set(w, "192.168.0.2", WORLD_CLOSED);
+	ask_within("first.example.org", "A", 5000);
+	assert_true(world_pool(w, "local")->down);
+	assert_int_equal(ask_within("second.example.org", "A", 100)->rcode, DNS_SERVFAIL);
+}
+
 static void too_many_clients_get_the_stale_answer_if_there_is_one(void **state)
 {
 	unsigned first = 0, last = 0;
@@ -530,6 +557,8 @@ int main(void)
 		STORY(drained_addresses_do_not_hide_an_outage),
 		STORY(attempts_from_before_an_outage_ended_are_no_evidence),
 		STORY(asking_once_more_over_tcp_counts_for_max_qps),
+		STORY(garbage_asks_nobody_twice_at_once),
+		STORY(dead_servers_that_the_network_calls_so_are_told_of_at_once_when_they_are_down),
 		STORY(too_many_clients_get_the_stale_answer_if_there_is_one),
 		STORY(second_region_is_asked_when_the_first_is_silent),
 		STORY(second_region_is_asked_when_the_first_is_out_of_reach),

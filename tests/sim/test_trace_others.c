@@ -117,6 +117,46 @@ static void servers_that_answer_probes_no_more_are_asked_all_the_same(void **sta
 	assert_int_equal(r->rcode, DNS_NOERROR);
 }
 
+#define TWO_GROUPS                                                                                                           \
+	"resolvers: {one: {addresses: [10.9.0.1, 10.9.0.2]}, two: {addresses: [10.8.0.1, 10.8.0.2]}}\n"                       \
+	"zones: [{name: office.example, to: [one, two]}]\nlocal-upstreams: [192.168.0.2]\n"
+
+/* Both groups leave probes unanswered. */
+static void second_group_is_asked_when_the_first_dies_though_neither_answers_probes(void **state)
+{
+	static const char *const ips[] = {"10.9.0.1", "10.9.0.2", "10.8.0.1", "10.8.0.2"};
+	char name[64];
+
+	(void)state;
+	ns_silent = true;
+	w = world_new(TWO_GROUPS);
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		at(ips[i])->answer = answer_names;
+	world_trace_off(w);
+	world_run_ms(w, 60000);
+	assert_int_equal(ask_within("first.office.example", "A", 100)->rcode, DNS_NOERROR);
+	assert_int_equal(at("10.8.0.1")->asked + at("10.8.0.2")->asked, 0);
+	at("10.9.0.1")->answer = at("10.9.0.2")->answer = NULL;
+	world_set(w, "10.9.0.1", WORLD_SILENT);
+	world_set(w, "10.9.0.2", WORLD_SILENT);
+	world_run_ms(w, 3000);
+	assert_int_equal(ask_within("second.office.example", "A", 2000)->rcode, DNS_NOERROR);
+	assert_true(world_pool(w, "one")->down);
+	assert_int_equal(ask_within("third.office.example", "A", 10)->rcode, DNS_NOERROR);
+	/* Now and then it is seen whether the first is back. */
+	at("10.9.0.1")->answer = at("10.9.0.2")->answer = answer_names;
+	world_set(w, "10.9.0.1", WORLD_WELL);
+	world_set(w, "10.9.0.2", WORLD_WELL);
+	world_run_ms(w, 45000);
+	unsigned before = at("10.8.0.1")->asked + at("10.8.0.2")->asked;
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "n%d.office.example", i);
+		assert_int_equal(ask_within(name, "A", 100)->rcode, DNS_NOERROR);
+	}
+	assert_int_equal(at("10.8.0.1")->asked + at("10.8.0.2")->asked, before);
+	assert_false(world_pool(w, "one")->down);
+}
+
 static void servers_that_are_gone_are_down_and_the_first_answer_opens_them(void **state)
 {
 	(void)state;
@@ -146,6 +186,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(servers_that_fail_at_the_root_and_answer_names_are_asked, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_leave_probes_unanswered_and_answer_names_are_asked, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_answer_probes_no_more_are_asked_all_the_same, set_up, end),
+		cmocka_unit_test_setup_teardown(second_group_is_asked_when_the_first_dies_though_neither_answers_probes, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_are_gone_are_down_and_the_first_answer_opens_them, set_up, end),
 	};
 
