@@ -26,6 +26,9 @@ struct command_world {
 	const char *(*takeover)(void *arg, pid_t pid, struct control_reply *reply);
 	/* Is it r53fwd-http, which may look and no more? */
 	bool (*only_looks)(void *arg, pid_t pid);
+	pid_t (*pages)(void *arg); /* who that is; 0: nobody */
+	/* Another instance has been offered everything: what is changed now would be lost. */
+	bool (*is_leaving)(void *arg);
 	void *arg;
 };
 
@@ -35,6 +38,9 @@ void command_run(const struct command_world *w, const struct control_line *line,
 /* The reply's error as far as it fits, in ASCII. False: it is the answer of somebody who did what he was told. */
 enum { COMMAND_ERROR_MAX = 512 };
 bool command_read_error(const struct control_reply *reply, char out[COMMAND_ERROR_MAX]);
+
+/* The r53fwd-http of whoever is taken over from: it may outlive that for a moment. 0: there is none. */
+pid_t command_read_pages(const struct control_reply *reply);
 
 /* The addresses that somebody who is taken over from has drained: heap, the caller's; NULL when there are none. */
 size_t command_read_drained(const struct control_reply *reply, struct addr **out);

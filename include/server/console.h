@@ -15,7 +15,9 @@ struct console_world {
 	void (*drained)(void *arg, const struct pool *pool);
 	bool (*probed)(void *arg); /* each address was probed once */
 	const char *(*takeover)(void *arg, pid_t pid, struct control_reply *reply); /* as in struct command_world */
-	bool (*only_looks)(void *arg, pid_t pid); /* the same */
+	bool (*only_looks)(void *arg, pid_t pid); /* the same; these too: */
+	pid_t (*pages)(void *arg);
+	bool (*is_leaving)(void *arg);
 	void *arg;
 	uint32_t workers;
 	const char *zones_path;

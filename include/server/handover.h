@@ -40,6 +40,9 @@ NODISCARD struct handover *handover_new(const struct handover_world *world);
 /* The world's leave is called if an offer is out. */
 void handover_free(struct handover *h);
 
+/* Somebody has been offered everything, and has not gone away. */
+bool handover_is_out(const struct handover *h);
+
 /* Process `pid` asks. NULL when the reply's descriptors were filled: the bridge, the control socket, the cache, the listening sockets; else
  * why not, in a sentence. */
 const char *handover_offer(struct handover *h, pid_t pid, struct control_reply *reply);

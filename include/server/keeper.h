@@ -20,6 +20,9 @@ void keeper_look(struct keeper *k, const struct config *c, bool served);
 /* Is this process r53fwd-http, as it was started from here? NULL is nobody. */
 bool keeper_is_program(struct keeper *k, pid_t pid);
 
+/* Who that is now; 0: nobody. NULL is nobody. */
+pid_t keeper_program(struct keeper *k);
+
 /* Ends the program. Waits for it, some seconds at most. NULL is nobody. */
 void keeper_free(struct keeper *k);
 

@@ -21,10 +21,14 @@ enum {
 	PERSIST_QUIET_US = 900 * 1000000, /* the same failure is said again after this */
 };
 
-/* Looks whether the path can be written, and takes what the file holds into the cache of `s`. Without `persist:` it does nothing, and
- * nothing will be done. NULL when the path cannot be written, or without memory: said why. */
+/* Looks whether the path can be written. Without `persist:` it does nothing, and nothing will be done. NULL when the path cannot be
+ * written, or without memory: said why. */
 NODISCARD struct persist *persist_new(struct snapshot *s, uint64_t now_us);
 void persist_free(struct persist *p);
+
+/* Takes what the file holds into the cache of `s`; once, before anybody asks. Not after persist_unpack: the file is older, and may
+ * hold what was flushed since. */
+void persist_load(struct persist *p, struct snapshot *s, uint64_t now_us);
 
 /* Each second or so. `answers`: a number that grows with each answer that was kept. True if writing was begun. */
 bool persist_clock(struct persist *p, struct snapshot *s, uint64_t answers, uint64_t now_us);
@@ -44,7 +48,8 @@ void persist_enable(struct persist *p);
  * answers, in which nothing else is done by this thread. -1: said why. */
 NODISCARD int persist_pack(const struct snapshot *s, uint64_t now_us);
 
-/* The other side: takes into the cache of `s` what such a file holds, as careful as with one from the disk. `fd` is closed; -1: none. */
-void persist_unpack(int fd, struct snapshot *s, uint64_t now_us);
+/* The other side: takes into the cache of `s` what such a file holds, as careful as with one from the disk. `fd` is closed; -1: none.
+ * False if nothing was taken. */
+bool persist_unpack(int fd, struct snapshot *s, uint64_t now_us);
 
 #endif

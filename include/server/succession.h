@@ -39,8 +39,11 @@ NODISCARD bool succession_ask(struct succession *s, const struct config *c, stru
 /* console_open, or console_expect if the control socket comes from the one before us. */
 NODISCARD bool succession_open_console(struct succession *s, struct console *k, const struct config *c);
 
-/* What the one before us knew and what its operator had drained goes to `s`. Nothing without a takeover. */
-void succession_take(struct succession *s, struct snapshot *snapshot, uint64_t now_us);
+/* Somebody is about to take over from us. */
+bool succession_is_leaving(const struct succession *s);
+
+/* What the one before us knew and what its operator had drained goes to `s`. False without a takeover, or if nothing came along. */
+bool succession_take(struct succession *s, struct snapshot *snapshot, uint64_t now_us);
 
 /* The workers serve: the one before us may stop, and one after us may ask. `world` is copied. False without memory. */
 NODISCARD bool succession_begin(struct succession *s, const struct succession_world *world);

@@ -30,6 +30,7 @@ struct takeover {
 	int cache;      /* what it knows, for persist_unpack; -1: it did not come along, or was taken */
 	struct addr *drained; /* heap; addresses that take no questions, by its operator's will */
 	size_t drained_count;
+	pid_t pages;    /* its r53fwd-http; 0: none */
 	pid_t pid;      /* the other one, as far as it is seen from here */
 	struct bridge *bridge;
 	void (*yours)(void *arg); /* from here on: see takeover_begin */

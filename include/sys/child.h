@@ -46,7 +46,7 @@ struct child;
 NODISCARD struct child *child_new(const struct child_job *job);
 
 /* Runs the program from now on, with `values` (lent) for the job's fields, in the place of what ran before; NULL: nothing. A value that is
- * NULL is none. The program gets our standard streams, and SIGTERM should the keeper die; it is the first to go when memory runs out.
+ * NULL is none. The program gets our standard streams, and SIGKILL should the keeper die; it is the first to go when memory runs out.
  * What the keeper refuses it says, and all stays as it was. Returns 0, -E2BIG, or -errno when the keeper is gone. */
 NODISCARD int child_run(struct child *c, const char *const *values);
 
@@ -56,7 +56,7 @@ NODISCARD int child_hear(struct child *c, char out[CHILD_MESSAGE_BYTES]);
 /* The process that the program was started as last, as far as child_hear has got; 0: none was. It is told before the program begins. */
 pid_t child_program(const struct child *c);
 
-/* Ends the program and the keeper, and waits for it: CHILD_GRACE_MS at most, and a little. */
+/* Ends the program, without grace, and the keeper, and waits for it: CHILD_GRACE_MS at most, and a little. */
 void child_free(struct child *c);
 
 #endif

@@ -265,12 +265,13 @@ static json_t *takeover(const struct call *c)
 	json_object_set_new(answer, "pid", json_integer(getpid()));
 	json_object_set_new(answer, "descriptors", json_integer((json_int_t)c->reply->fd_count));
 	json_object_set_new(answer, "drained", list_drained(c->world->status.snapshot));
+	json_object_set_new(answer, "pages", json_integer(c->world->pages(c->world->arg)));
 	return answer;
 }
 
 /* ---- the table ---- */
 
-enum reach { PEOPLE, PAGES };
+enum reach { PAGES, PEOPLE, CHANGES };
 
 static const struct {
 	const char *name, *keys;
@@ -324,8 +325,10 @@ static json_t *dispatch(const struct call *c)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (strcmp(rows[i].name, name) != 0)
 			continue;
-		if (rows[i].reach == PEOPLE && c->world->only_looks(c->world->arg, (pid_t)c->pid))
+		if (rows[i].reach != PAGES && c->world->only_looks(c->world->arg, (pid_t)c->pid))
 			return refuse("%s is nothing that r53fwd-http may ask for", name);
+		if (rows[i].reach == CHANGES && c->world->is_leaving(c->world->arg))
+			return refuse("another instance is about to take over: ask for %s in a moment", name);
 		json_t *refusal = refuse_keys(c, name, rows[i].keys);
 		return refusal != NULL ? refusal : rows[i].run(c);
 	}
@@ -376,4 +379,13 @@ size_t command_read_drained(const struct control_reply *reply, struct addr **out
 	}
 	json_decref(answer);
 	return count;
+}
+
+pid_t command_read_pages(const struct control_reply *reply)
+{
+	json_t *answer = json_loadb(reply->text, reply->len, 0, NULL);
+	pid_t pid = (pid_t)json_integer_value(json_object_get(answer, "pages"));
+
+	json_decref(answer);
+	return pid;
 }

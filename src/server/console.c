@@ -51,6 +51,8 @@ static void on_line(void *arg, const struct control_line *line, struct control_r
 		.drained = c->world.drained,
 		.takeover = c->world.takeover,
 		.only_looks = c->world.only_looks,
+		.pages = c->world.pages,
+		.is_leaving = c->world.is_leaving,
 		.arg = c->world.arg,
 	};
 

@@ -117,6 +117,11 @@ static bool fill(struct handover *h, struct control_reply *reply, int ends[2])
 	return h->bridge != NULL && h->world.sockets(h->world.arg, &reply->fds, &reply->fd_count);
 }
 
+bool handover_is_out(const struct handover *h)
+{
+	return h->bridge != NULL;
+}
+
 const char *handover_offer(struct handover *h, pid_t pid, struct control_reply *reply)
 {
 	int ends[2];

@@ -118,12 +118,17 @@ void keeper_look(struct keeper *k, const struct config *c, bool served)
 	hear(k);
 }
 
-bool keeper_is_program(struct keeper *k, pid_t pid)
+pid_t keeper_program(struct keeper *k)
 {
 	if (k == NULL || k->child == NULL)
-		return false;
+		return 0;
 	hear(k);
-	return child_program(k->child) == pid;
+	return child_program(k->child);
+}
+
+bool keeper_is_program(struct keeper *k, pid_t pid)
+{
+	return pid != 0 && keeper_program(k) == pid;
 }
 
 void keeper_free(struct keeper *k)

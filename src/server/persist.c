@@ -280,9 +280,12 @@ static bool may_start(const char *path)
 	return false;
 }
 
-static void load(struct persist *p, struct snapshot *s, uint64_t now_us)
+void persist_load(struct persist *p, struct snapshot *s, uint64_t now_us)
 {
 	struct persist_time time = read_clocks(now_us);
+
+	if (p->path == NULL)
+		return;
 	struct persist_outcome o = persist_file_read(p->path, s, &time);
 
 	if (o.verdict == PERSIST_DONE)
@@ -311,7 +314,6 @@ struct persist *persist_new(struct snapshot *s, uint64_t now_us)
 		persist_free(p);
 		return NULL;
 	}
-	load(p, s, now_us);
 	return p;
 }
 
@@ -373,16 +375,17 @@ int persist_pack(const struct snapshot *s, uint64_t now_us)
 	return -1;
 }
 
-void persist_unpack(int fd, struct snapshot *s, uint64_t now_us)
+bool persist_unpack(int fd, struct snapshot *s, uint64_t now_us)
 {
 	struct persist_time time = read_clocks(now_us);
 
 	if (fd < 0)
-		return;
+		return false;
 	struct persist_outcome o = persist_file_read_from(fd, s, &time);
 	if (o.verdict == PERSIST_DONE)
 		log_info("%llu answers came along, %llu were left out", (unsigned long long)o.entries, (unsigned long long)o.left_out);
 	else
 		log_warn("the cache did not come along: %s", persist_file_reason(&o));
 	close(fd);
+	return o.verdict == PERSIST_DONE;
 }

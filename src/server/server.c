@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/limit.h"
@@ -14,6 +13,7 @@
 #include "server/bindings.h"
 #include "server/confine.h"
 #include "server/console.h"
+#include "server/descriptors.h"
 #include "server/herald.h"
 #include "server/keeper.h"
 #include "server/load.h"
@@ -303,39 +303,25 @@ static const char *on_takeover(void *arg, pid_t pid, struct control_reply *reply
 	return succession_offer(&((struct server *)arg)->succession, pid, reply);
 }
 
+/* Ours, or that of the one before us, whose last questions may wait in the socket yet. */
 static bool only_looks(void *arg, pid_t pid)
 {
-	return keeper_is_program(((struct server *)arg)->keeper, pid);
+	struct server *s = arg;
+
+	return keeper_is_program(s->keeper, pid) || (s->succession.takeover.pages != 0 && pid == s->succession.takeover.pages);
+}
+
+static pid_t pages(void *arg)
+{
+	return keeper_program(((struct server *)arg)->keeper);
+}
+
+static bool is_leaving(void *arg)
+{
+	return succession_is_leaving(&((struct server *)arg)->succession);
 }
 
 /* ---- start and stop */
-
-/* Before the process is confined: limits are not raised from inside. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/* Half of the descriptors may be source ports; says so when that is fewer than zones.conf asks for. */
-static uint32_t share_descriptors(const struct snapshot *s, uint32_t threads)
-{
-	struct rlimit limit;
-	uint64_t wanted = 0;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
-		return 0;
-	for (size_t i = 0; i < s->pool_count; i++)
-		wanted += (uint64_t)s->pools[i].count * s->pools[i].source_ports / 2;
-	if (wanted > limit.rlim_cur / 2)
-		log_warn("RLIMIT_NOFILE of %llu leaves room for %llu source ports at a time; zones.conf asks for %llu",
-			 (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_cur / 2, (unsigned long long)wanted);
-	return (uint32_t)MAX(1u, limit.rlim_cur / 2 / threads);
-}
 
 static bool start_upkeep(struct server *s, uint32_t descriptors)
 {
@@ -406,6 +392,8 @@ static bool make_console(struct server *s)
 		.probed = is_probed,
 		.takeover = on_takeover,
 		.only_looks = only_looks,
+		.pages = pages,
+		.is_leaving = is_leaving,
 		.arg = s,
 		.workers = s->worker_count,
 		.zones_path = s->options->zones_path,
@@ -438,7 +426,7 @@ static bool make_herald(struct server *s)
 static bool start_workers(struct server *s)
 {
 	const struct worker_news news = news_ears(s->news);
-	uint32_t threads = s->worker_count + 1, descriptors = share_descriptors(s->snapshot, threads);
+	uint32_t threads = s->worker_count + 1, descriptors = descriptors_share(s->snapshot, threads);
 
 	s->workers = calloc(s->worker_count, sizeof(struct worker *));
 	if (s->workers == NULL)
@@ -536,15 +524,14 @@ static bool start(struct server *s, bool bound)
 	const struct config *c = s->snapshot != NULL ? s->snapshot->config : NULL;
 	bool made = start_loop(s) && c != NULL && make_console(s) && make_herald(s);
 
-
 	if (!bound || (made && !succession_open_console(&s->succession, s->console, c)))
 		return false;
 	if (made)
 		confine_enter(&s->confine, c, s->options->zones_path);
 	if (made && (s->persist = persist_new(s->snapshot, loop_now_us(s->loop))) == NULL)
 		return false;
-	if (made)
-		succession_take(&s->succession, s->snapshot, loop_now_us(s->loop));
+	if (made && !succession_take(&s->succession, s->snapshot, loop_now_us(s->loop)))
+		persist_load(s->persist, s->snapshot, loop_now_us(s->loop));
 	if (made)
 		listen_limits_set(s->limits, c->tcp.idle_us, c->tcp.connections, c->tcp.per_client);
 	log_writer_start(); /* from here on nobody waits for whoever reads the log */
@@ -582,7 +569,7 @@ int server_run(const struct server_options *options)
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	raise_descriptors();
+	descriptors_raise();
 	s.worker_count = wanted_workers(c);
 	(void)read_resolv(c, &r); /* what cannot be read now will be seen by the watch */
 	bindings_init(&s.bindings, s.worker_count);

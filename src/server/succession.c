@@ -38,12 +38,12 @@ bool succession_open_console(struct succession *s, struct console *k, const stru
 	return s->takeover.keeps ? console_expect(k, c) : console_open(k, c);
 }
 
-void succession_take(struct succession *s, struct snapshot *snapshot, uint64_t now_us)
+bool succession_take(struct succession *s, struct snapshot *snapshot, uint64_t now_us)
 {
 	struct takeover *t = &s->takeover;
 	char text[ADDR_TEXT_MAX];
 
-	persist_unpack(t->cache, snapshot, now_us);
+	bool known = persist_unpack(t->cache, snapshot, now_us);
 	t->cache = -1;
 	for (size_t i = 0; i < t->drained_count; i++) {
 		unsigned places = 0;
@@ -52,6 +52,12 @@ void succession_take(struct succession *s, struct snapshot *snapshot, uint64_t n
 		if (places > 0)
 			log_info("%s stays drained", addr_format(&t->drained[i], text));
 	}
+	return known;
+}
+
+bool succession_is_leaving(const struct succession *s)
+{
+	return s->handover != NULL && handover_is_out(s->handover);
 }
 
 static void on_yours(void *arg)

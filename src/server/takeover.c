@@ -100,6 +100,7 @@ static enum takeover_verdict take(struct takeover *t, struct control_reply *r, c
 		return fail(path, "out of memory");
 	sort(t, r, path);
 	t->drained_count = command_read_drained(r, &t->drained);
+	t->pages = command_read_pages(r);
 	t->pid = r->pid;
 	return t->bridge_end >= 0 && t->socket_count > 0 ? TAKEOVER_GIVEN : fail(path, "its answer brought no sockets");
 }

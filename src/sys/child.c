@@ -147,7 +147,7 @@ __attribute__((noreturn)) static void become_program(const struct keeper *k, pid
 	become_expendable();
 	tell_who(k->socket);
 	/* The keeper may have died before the kernel was told to tell. */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper)
 		execv(k->path, arguments);
 	_exit(127);
 }
@@ -339,6 +339,9 @@ __attribute__((noreturn)) static void keep(struct keeper *k)
 		if (k->again_at_ms != 0 && now_ms() >= k->again_at_ms)
 			start(k);
 	}
+	/* The daemon is gone, or about to be: nobody knows the program any more, so it must not live on for a moment. */
+	if (k->pid != 0)
+		kill(k->pid, SIGKILL);
 	end_program(k);
 	_exit(0);
 }
@@ -414,6 +417,8 @@ int child_run(struct child *c, const char *const *values)
 	char message[CHILD_MESSAGE_BYTES];
 	size_t len = 1;
 
+	if (values == NULL)
+		c->program = 0; /* its number may be somebody else's soon */
 	message[0] = values != NULL ? RUN : STOP;
 	for (size_t i = 0; values != NULL && i < c->count; i++) {
 		const char *value = values[i] != NULL ? values[i] : "";

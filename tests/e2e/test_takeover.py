@@ -12,6 +12,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -40,6 +41,25 @@ WWW = ["10.20.1.1", "10.20.1.2"]
 
 # What is said over the bridge (net/bridge.h).
 SERVES, KEEPS, YOURS = b"s", b"k", b"y"
+
+
+# What somebody makes of r53fwd-http: it hears no SIGTERM, and asks for the DNS server over and over.
+INTRUDER = '''#!{python}
+import signal, socket, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    answer = "-"
+    try:
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect("{control}")
+            s.sendall(b'{{"command": "takeover"}}\\n')
+            answer = s.recv(4096).decode().strip() or "-"
+    except OSError:
+        pass
+    with open("{said}", "a") as file:
+        print(answer, file=file)
+    time.sleep(0.01)
+'''
 
 
 def new_name(i):
@@ -229,6 +249,48 @@ class Upgrade(Takeover):
         another = self.take_over(conf, new)  # what was taken can be given on
         self.told_right()
         self.assertEqual(another.stop(), 0)
+
+    def test_what_was_flushed_does_not_come_back_from_the_disk(self):
+        path = os.path.join(self.stage.folder, "cache")
+        sim = self.sim()
+        conf = self.conf(sim, f"cache: {{persist: {path}}}\n")
+        old = self.instance(conf)
+        self.told_right()
+        self.assertEqual(old.stop(), 0)  # which writes it
+        old = self.instance(conf)
+        self.assertIn("answers were taken from", old.text())
+        old.control = self.control
+        old.command("flush", "www.corp.test")
+        sim.ctl("all", "silent")
+        new = self.take_over(conf, old)
+        self.assertNotIn("answers were taken from", new.text())
+        self.expect(ask(self.at, "www.corp.test"), "SERVFAIL")
+
+    def test_page_of_the_one_before_is_nobody_to_the_next(self):
+        """One that has been taken over itself, and will not go."""
+        ip, folder = LOOPBACK.ip(), os.path.join(self.stage.folder, "bin")
+        port = LOOPBACK.port(ip)
+        os.mkdir(folder)
+        os.chmod(self.stage.folder, 0o755)
+        shutil.copy(R53FWD, os.path.join(folder, "r53fwd"))
+        said = os.path.join(self.stage.folder, "said")
+        with open(os.path.join(folder, "r53fwd-http"), "w", encoding="ascii") as file:
+            file.write(INTRUDER.format(python=sys.executable, control=self.control, said=said))
+        os.chmod(file.name, 0o755)
+        conf = self.conf(self.sim(), f"http: '{ip}:{port}'\nsandbox: off\n")
+        old = self.instance(conf, program=os.path.join(folder, "r53fwd"))
+
+        def answers():
+            with contextlib.suppress(FileNotFoundError), open(said, encoding="ascii") as file:
+                return file.read().splitlines()
+            return []
+
+        wait_for(lambda: len(answers()) > 3, what="its first questions")
+        self.take_over(conf, old, program=R53FWD)
+        asked = len(answers())
+        self.told_right()
+        self.assertLessEqual(len(answers()), asked + 1)  # it is gone
+        self.assertEqual([a for a in answers() if "nothing that r53fwd-http may ask for" not in a and a != "-"], [])
 
     def test_drained_addresses_stay_drained(self):
         sim = self.sim()

@@ -75,12 +75,25 @@ static void check_reply(const struct control_reply *reply)
 	json_decref(answer);
 }
 
+static pid_t nobody(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static bool stays(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
 static void say(const uint8_t *line, size_t len, unsigned who)
 {
 	const struct metrics *metrics[] = {world_metrics(w)};
 	const struct status_world status = {.snapshot = world_snapshot(w), .metrics = metrics, .workers = 1, .qps = qps, .history = history,
 					    .probed = true, .now_us = 2000000000, .started_us = 1000000000, .zones_path = "zones.conf"};
-	const struct command_world world = {status, on_reload, on_drained, on_takeover, only_looks, NULL};
+	const struct command_world world = {.status = status, .reload = on_reload, .drained = on_drained, .takeover = on_takeover,
+					    .only_looks = only_looks, .pages = nobody, .is_leaving = stays};
 	struct control_reply reply = {.text = NULL};
 	char *text = malloc(len + 1);
 	unsigned drained = count_drained(), done = acts;

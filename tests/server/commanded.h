@@ -35,6 +35,7 @@ struct commanded {
 	unsigned reloads;
 	bool own;             /* who gives the commands: the daemon's own user, else a stranger */
 	bool pages;           /* or r53fwd-http */
+	bool leaving;         /* another instance has been offered everything */
 	const char *refusal;  /* what takeover says; NULL: it is carried out */
 	pid_t successor;
 };
@@ -82,6 +83,17 @@ static inline struct status_world look(struct commanded *c)
 	};
 }
 
+static inline pid_t on_pages(void *arg)
+{
+	(void)arg;
+	return 4712;
+}
+
+static inline bool on_is_leaving(void *arg)
+{
+	return ((struct commanded *)arg)->leaving;
+}
+
 static inline bool on_only_looks(void *arg, pid_t pid)
 {
 	(void)pid;
@@ -92,7 +104,7 @@ static inline bool on_only_looks(void *arg, pid_t pid)
 static inline json_t *tell_octets(struct commanded *c, const char *text, size_t len)
 {
 	const struct command_world w = {.status = look(c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover,
-					.only_looks = on_only_looks, .arg = c};
+					.only_looks = on_only_looks, .pages = on_pages, .is_leaving = on_is_leaving, .arg = c};
 	const struct control_line line = {.text = text, .len = len, .uid = c->own ? geteuid() : 7, .pid = 8};
 	struct control_reply reply = {.text = NULL};
 

@@ -155,7 +155,7 @@ static void every_command_survives_that_any_one_allocation_of_its_answer_fails(v
 		do {
 			const struct command_world w = {
 				.status = look(&c), .reload = on_reload, .drained = on_drained, .takeover = on_takeover,
-				.only_looks = on_only_looks, .arg = &c};
+				.only_looks = on_only_looks, .pages = on_pages, .is_leaving = on_is_leaving, .arg = &c};
 			const struct control_line line = {.text = lines[i], .len = strlen(lines[i]), .uid = geteuid(), .pid = 8};
 			struct control_reply reply = {.text = NULL};
 			failing_allocation = ++tried;
@@ -381,6 +381,19 @@ static void status_page_may_look_and_no_more(void **state)
 	}
 }
 
+static void what_would_be_lost_in_a_takeover_is_refused(void **state)
+{
+	(void)state;
+	c.own = c.leaving = true;
+	json_decref(tell(&c, "{\"command\": \"status\"}"));
+	expect_error(&c, "{\"command\": \"flush\", \"all\": true}", "another instance is about to take over: ask for flush in a moment");
+	expect_error(&c, "{\"command\": \"drain\", \"address\": \"10.1.0.1\"}",
+		     "another instance is about to take over: ask for drain in a moment");
+	assert_false(is_drained("seoul", 0));
+	c.leaving = false;
+	assert_int_equal(count_in(tell(&c, "{\"command\": \"drain\", \"address\": \"10.1.0.1:53\"}"), "drained"), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 /* ---- takeover ---- */
@@ -411,6 +424,7 @@ static void takeover_is_answered_with_who_we_are(void **state)
 	assert_int_equal(json_integer_value(json_object_get(answer, "descriptors")), 0);
 	assert_int_equal(c.successor, 8);
 	assert_int_equal(json_array_size(json_object_get(answer, "drained")), 0);
+	assert_int_equal(json_integer_value(json_object_get(answer, "pages")), 4712);
 	json_decref(answer);
 }
 
@@ -477,6 +491,7 @@ int main(void)
 		TEST(what_is_no_address_is_refused),
 		TEST(every_row_answers),
 		TEST(status_page_may_look_and_no_more),
+		TEST(what_would_be_lost_in_a_takeover_is_refused),
 		TEST(only_the_daemons_own_user_and_root_take_over),
 		TEST(takeover_is_refused_with_the_reason),
 		TEST(takeover_is_answered_with_who_we_are),

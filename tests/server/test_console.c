@@ -60,6 +60,18 @@ static bool is_probed(void *arg)
 	return true;
 }
 
+static pid_t nobody(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static bool only_stays(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
 static bool only_looks(void *arg, pid_t pid)
 {
 	(void)arg;
@@ -98,7 +110,8 @@ static int set_up(void **state)
 	s->snapshot = snapshot_new(c, NULL, NULL);
 	s->loop = loop_new();
 	s->done = loop_wakeup_new(s->loop, on_done, s);
-	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, only_looks, s, 2, "zones.conf"};
+	const struct console_world world = {in_force, metrics_of, reload,     drained, is_probed, takeover,
+					    only_looks, nobody,	only_stays, s,	     2,		"zones.conf"};
 	s->console = console_new(s->loop, &world);
 	assert_non_null(s->console);
 	*state = s;
@@ -210,7 +223,8 @@ static int leave(struct stage *s)
 	console_leave(s->console, true);
 	assert_int_equal(console_fd(s->console), -1);
 	assert_int_equal(access(s->path, F_OK), 0);
-	const struct console_world world = {in_force, metrics_of, reload, drained, is_probed, takeover, only_looks, s, 2, "zones.conf"};
+	const struct console_world world = {in_force, metrics_of, reload,     drained, is_probed, takeover,
+					    only_looks, nobody,	only_stays, s,	     2,		"zones.conf"};
 	console_free(s->console);
 	assert_int_equal(access(s->path, F_OK), 0);
 	s->console = console_new(s->loop, &world);

@@ -28,6 +28,7 @@ static struct persist *start(struct snapshot *s)
 	struct persist *p = persist_new(s, NOW_US);
 
 	assert_non_null(p);
+	persist_load(p, s, NOW_US);
 	return p;
 }
 
@@ -271,9 +272,9 @@ static void what_is_packed_is_unpacked_elsewhere_with_or_without_a_path(void **s
 	(void)state;
 	kept_put(from, "www.corp.example", 1, (uint32_t)(NOW_US / US_PER_S));
 	kept_put(from, "db.example", 2, (uint32_t)(NOW_US / US_PER_S));
-	persist_unpack(persist_pack(from, NOW_US), to, NOW_US);
+	assert_true(persist_unpack(persist_pack(from, NOW_US), to, NOW_US));
 	assert_int_equal(kept_entries(to), 2);
-	persist_unpack(-1, to, NOW_US);
+	assert_false(persist_unpack(-1, to, NOW_US));
 	assert_int_equal(kept_entries(to), 2);
 	snapshot_unref(from);
 	snapshot_unref(to);
@@ -288,7 +289,7 @@ static void what_came_along_is_read_as_if_a_stranger_had_sent_it(void **state)
 	int fd = persist_pack(from, NOW_US);
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, "\377", 1, PERSIST_FILE_HEAD_BYTES + 3), 1);
-	persist_unpack(fd, to, NOW_US);
+	assert_false(persist_unpack(fd, to, NOW_US));
 	assert_int_equal(kept_entries(to), 0);
 	assert_int_equal(fcntl(fd, F_GETFD), -1); /* it is closed whatever was in it */
 	snapshot_unref(from);
