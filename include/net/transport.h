@@ -45,8 +45,7 @@ struct transport_events {
 	bool (*readable)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len);
 	/* The answer: id and question match, or it is an error without a question (ECHO_ERROR). */
 	void (*answered)(void *arg, struct transport_attempt *a, const uint8_t *message, size_t len);
-	/* It cannot be answered any more: the connection was refused, closed or timed out (TCP), the system would not send
-	 * (UDP). -errno. */
+	/* It cannot be answered any more: the connection was refused, closed or timed out. Streams only. -errno. */
 	void (*failed)(void *arg, struct transport_attempt *a, int error);
 	void (*hint)(void *arg, struct transport_attempt *a, enum transport_hint hint, int detail);
 	void *arg;

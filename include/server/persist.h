@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef SERVER_PERSIST_H
 #define SERVER_PERSIST_H
-/* `cache: {persist: PATH}`: when the cache goes to the disk and comes from it (server/persist_file.h says how).
+/* `cache: {persist: PATH}`: when the cache goes to the disk and comes from it (server/persist_file.h says how); and how it goes from one
+ * instance to the next.
  *
  * The life of it: read once at the start, before anybody asks → written every `persist-interval` if something has changed, within a
  * second or so when an endpoint goes down, for that is when it may be needed, and at the stop. The writing is done by a thread of its own:

@@ -162,7 +162,7 @@ static void print_held(const json_t *cache)
 	if (*screen_text(cache, "address") != '\0')
 		printf(", from %s", screen_cell(cache, "address", cell));
 	else
-		printf(", %s", json_is_true(json_object_get(cache, "from_disk")) ? "read from the disk at the start"
+		printf(", %s", json_is_true(json_object_get(cache, "from_disk")) ? "known from before the start"
 										 : "from an address that is gone");
 	if (*screen_text(cache, "az") != '\0')
 		printf(" (%s)", screen_cell(cache, "az", cell));

@@ -3,7 +3,7 @@
  * lingers only while attempts of it are open: a late answer tells the RTT, none at all tells of health.
  * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, all rcodes are bad, or the zone's guard lets
  * no answer pass: the stale answer if one is known, else the rcode, else the cut answer, else SERVFAIL with the reason. A failure
- * is remembered (RFC 9520): 5 s, or 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
+ * is remembered (RFC 9520): 5 s, an rcode 1 s, and 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
 #include <stdlib.h>
 #include <string.h>
 
