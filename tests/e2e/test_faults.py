@@ -84,9 +84,7 @@ class Start(Case):
         try:
             with open(said, encoding="utf-8", errors="replace") as file:
                 wait_for(lambda: child.poll() is not None or " serves: " in (file.seek(0), file.read())[1], what=f"a start with fault {n}")
-                if child.poll() is None:
-                    child.send_signal(signal.SIGTERM)
-                status = child.wait(lib.PATIENCE_S)
+                status = lib.end(child) if child.poll() is None else child.wait()
                 return n, status, (file.seek(0), file.read())[1], faults.calls
         finally:
             if child.poll() is None:
