@@ -117,7 +117,7 @@ class Serving(Case):
     def begin(self, rest=""):
         sim = self.sim(zones=[CORP])
         self.text = zones_conf([endpoint_conf(sim, extra="policy: ordered, probe: {interval: 60s}")], ZONES, self.world(), rest)
-        return self.forwarder(self.text, env=self.faults.env, program=FAULTY)
+        return self.started(self.forwarder(self.text, env=self.faults.env, program=FAULTY))
 
     def others(self, fwd):
         """How many descriptors it has besides bound UDP sockets, of which there are more and fewer all the time."""
@@ -128,6 +128,11 @@ class Serving(Case):
             with contextlib.suppress(FileNotFoundError):
                 names.append(os.readlink(f"/proc/{fwd.pid}/fd/{fd}"))
         return sum(name.removeprefix("socket:[").rstrip("]") not in udp for name in names)
+
+    def started(self, fwd):
+        """Its workers answer before the start has come to its end."""
+        wait_for(lambda: fwd.check_alive() or " serves: " in fwd.text(), what="the end of the start")
+        return fwd
 
     def check_serves(self, fwd, name):
         self.faults.arm(0)
@@ -336,7 +341,7 @@ class Serving(Case):
             file.write("nameserver 127.99.99.99\n")
         sim = self.sim(zones=[CORP])
         text = re.sub(r"local-upstreams:.*\n", "", zones_conf([endpoint_conf(sim)], ZONES))
-        fwd = self.forwarder(text, env={**self.faults.env, "R53FWD_RESOLV_CONF": resolv}, program=FAULTY)
+        fwd = self.started(self.forwarder(text, env={**self.faults.env, "R53FWD_RESOLV_CONF": resolv}, program=FAULTY))
 
         def local():
             # The look at resolv.conf that is made each second may be the one that fails: then the reload's is good.
