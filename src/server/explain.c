@@ -24,7 +24,8 @@ struct walk {
 	const struct snapshot *snapshot;
 	size_t zone;
 	const struct snapshot_route *route;
-	struct pool *pool;			    /* who would be asked; NULL: all are down, or there is none */
+	struct pool *pool;			    /* who would be asked; NULL: nobody can be */
+	bool down;				    /* none is open: `pool` may answer all the same (snapshot_route_unsure) */
 	struct pool_step steps[POOL_MAX_UPSTREAMS]; /* of `pool` */
 	int asked;
 	enum cache_result known;
@@ -214,7 +215,7 @@ static json_t *make_address(const struct walk *w, const struct pool *p, const st
 {
 	const struct upstream *u = p->places[step->place].upstream;
 	uint32_t rtt_us = rtt_smoothed_us(&u->rtt);
-	bool asked = !step->drained && !atomic_load(&p->down);
+	bool asked = !step->drained && (p == w->pool || !atomic_load(&p->down));
 	char why[SENTENCE_MAX];
 	json_t *a = json_object();
 	struct strbuf s;
@@ -253,7 +254,8 @@ static void say_use(const struct walk *w, int i, struct strbuf *s)
 	else if (pool_is_drained(p))
 		strbuf_add(s, "every address is drained: nobody is asked until `r53fwd undrain`");
 	else if (atomic_load(&p->down))
-		strbuf_add(s, "down: no address answers; it is probed every 500 ms and opens at the first answer");
+		strbuf_addf(s, "down: no address answers; it is probed every 500 ms and opens at the first answer%s",
+			    p == w->pool ? "; asked all the same, since it is no endpoint of AWS's" : "");
 	else if (p == w->pool)
 		strbuf_add(s, i == 0 ? "asked" : "asked: those before it are down, or not trusted yet");
 	else if (!pool_is_steady(p, w->world->now_us))
@@ -361,9 +363,10 @@ static void say_now(const struct walk *w, struct strbuf *s)
 
 	if (w->known == CACHE_FRESH || w->known == CACHE_LARGE) {
 		strbuf_add(s, "answered from the cache; nobody is asked");
-	} else if (w->known == CACHE_STALE && (w->pool == NULL || has_failed_lately(w))) {
+	} else if (w->known == CACHE_STALE && (w->down || has_failed_lately(w))) {
 		strbuf_addf(s, "answered with what is known, %u s past its expiry, with TTL %d and EDE 3: %s", w->hit.stale_s,
-			    CACHE_STALE_TTL_S, w->pool == NULL ? "nobody can be asked" : "asking has just failed");
+			    CACHE_STALE_TTL_S,
+			    w->pool == NULL ? "nobody can be asked" : w->down ? "no address answers" : "asking has just failed");
 	} else if (w->known == CACHE_FAILED && w->pool != NULL && has_failed_lately(w)) {
 		strbuf_addf(s, "answered %s: asked a moment ago without success; asked again in %llu s",
 			    text_rcode(forward_failed_rcode(w->hit.rcode), rcode),
@@ -423,7 +426,7 @@ static json_t *make_death(const struct walk *w)
 	char sentence[SENTENCE_MAX];
 	struct strbuf s;
 
-	if (w->pool == NULL || w->asked == 0)
+	if (w->down || w->asked == 0)
 		return json_null();
 	strbuf_init(&s, sentence, sizeof(sentence));
 	strbuf_add(&s, "If ");
@@ -480,6 +483,9 @@ struct json_t *explain_make(const struct status_world *world, const struct expla
 	if (zone->special != SPECIAL_NONE || refused)
 		return e;
 	w.pool = w.route->pools[0]->count == 0 ? NULL : snapshot_route_pool(w.route, world->now_us);
+	w.down = w.pool == NULL;
+	if (w.down)
+		w.pool = snapshot_route_unsure(w.route);
 	if (w.pool != NULL)
 		w.asked = pool_order(w.pool, 0, world->now_us, w.steps);
 	look_into_cache(&w);
