@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "net/listen.h"
 #include "wire/dns.h"
 
@@ -46,17 +46,6 @@ struct serving {
 	void *reader; /* for done functions */
 	int descriptors;
 };
-
-static inline int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-	assert_non_null(d);
-	while (readdir(d))
-		count++;
-	closedir(d);
-	return count;
-}
 
 static inline void write_query(uint8_t query[QUERY_BYTES], uint16_t id)
 {

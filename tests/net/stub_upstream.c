@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stub_upstream.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +9,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "descriptors.h"
 
 /* ---- the stub ---- */
 
@@ -169,17 +170,6 @@ uint16_t stub_id(const struct stub_query *q)
 }
 
 /* ---- the fixture ---- */
-
-static int count_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int count = 0;
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		count++;
-	closedir(dir);
-	return count;
-}
 
 static void report(struct fixture *f, struct report r)
 {

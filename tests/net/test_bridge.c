@@ -9,11 +9,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "descriptors.h"
 
 enum { HEARD_MAX = 64, GUARD_US = 10 * US_PER_S };
 
@@ -30,18 +31,6 @@ struct stage {
 	size_t len;
 	bool close_at_first, late;
 };
-
-static int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		count++;
-	closedir(d);
-	return count;
-}
 
 static void on_word(void *arg, enum bridge_word word, int fd, const uint8_t *bytes, size_t len)
 {

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -24,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "fake_clock.h"
 
 enum { GUARD_US = 20 * US_PER_S, HEARD_MAX = 256 };
@@ -43,18 +43,6 @@ struct stage {
 	size_t reply_bytes, reply_fds; /* besides the text */
 	bool silent;
 };
-
-static int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		count++;
-	closedir(d);
-	return count;
-}
 
 static void handle(void *arg, const struct control_line *line, struct control_reply *reply)
 {

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "fake_clock.h"
 #include "net/bridge.h"
 
@@ -31,18 +31,6 @@ struct stage {
 	unsigned held, resumed, left, left_with_file, turns;
 	bool no_sockets, no_cache;
 };
-
-static int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		count++;
-	closedir(d);
-	return count;
-}
 
 static bool sockets(void *arg, int **fds, size_t *count)
 {

@@ -7,24 +7,13 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "descriptors.h"
 #include "faults.h"
 #include "server/persist.h"
 
 enum { CALLS_MOST = 200, ANSWERS = 300 };
 
 static const uint64_t now_us = (uint64_t)KEPT_NOW_S * US_PER_S;
-
-static int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		count++;
-	closedir(d);
-	return count;
-}
 
 static struct snapshot *filled(unsigned answers)
 {

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "net/bridge.h"
 #include "net/control.h"
 
@@ -35,18 +35,6 @@ struct stage {
 	unsigned yours, refused, clients;
 	size_t client_len;
 };
-
-static int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int count = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		count++;
-	closedir(d);
-	return count;
-}
 
 static int set_up(void **state)
 {
