@@ -136,6 +136,9 @@ int pool_pick(struct pool *p, const struct pool_wish *wish);
 /* No more questions to this address, or again (`drain`, `undrain`). Port 0: whatever its port. Returns how many places it has. */
 unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool drained);
 
+/* The places whose addresses are not drained, a bit each. */
+uint32_t pool_usable(const struct pool *p);
+
 /* Every address is drained: it is down by the operator's hand. Never of a pool without addresses. */
 bool pool_is_drained(const struct pool *p);
 

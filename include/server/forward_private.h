@@ -141,6 +141,8 @@ void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us);
 /* Compares the answer in f->answer with what the zone expects; other addresses are counted and told. True if it must not be passed
  * on. */
 bool flight_blocks(struct forward *f, struct flight *fl, const struct pool *p, uint64_t now_us);
+/* Nobody was asked who could have answered: not the network failed, but this host. */
+bool flight_is_starved(const struct flight *fl);
 void lease_return(struct forward *f, struct lease *l);
 
 /* ---- attempt.c */

@@ -135,21 +135,23 @@ unsigned pool_set_drained(const struct pool *p, const struct addr *address, bool
 	return places;
 }
 
+uint32_t pool_usable(const struct pool *p)
+{
+	uint32_t usable = 0;
+
+	for (int i = 0; i < p->count; i++)
+		usable |= atomic_load_explicit(&p->places[i].upstream->drained, memory_order_relaxed) ? 0 : 1u << i;
+	return usable;
+}
+
 bool pool_is_drained(const struct pool *p)
 {
-	for (int i = 0; i < p->count; i++)
-		if (!atomic_load_explicit(&p->places[i].upstream->drained, memory_order_relaxed))
-			return false;
-	return p->count > 0;
+	return p->count > 0 && pool_usable(p) == 0;
 }
 
 bool pool_is_unsure(const struct pool *p)
 {
-	bool usable = false;
-
-	for (int i = 0; i < p->count; i++)
-		usable |= !atomic_load_explicit(&p->places[i].upstream->drained, memory_order_relaxed);
-	return usable && !p->inbound;
+	return !p->inbound && pool_usable(p) != 0;
 }
 
 bool pool_is_doubtful(const struct pool *p, int place)

@@ -275,8 +275,5 @@ void attempt_cancel_all(struct forward *f, struct flight *fl)
 
 bool attempt_all_were_asked(const struct flight *fl)
 {
-	for (int i = 0; i < fl->pool->count; i++)
-		if (!(fl->tried >> i & 1) && !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed))
-			return false;
-	return true;
+	return (pool_usable(fl->pool) & ~fl->tried) == 0;
 }

@@ -176,14 +176,6 @@ static json_t *explain(const struct call *c)
 
 /* ---- drain and undrain ---- */
 
-static bool takes_questions(const struct pool *p)
-{
-	for (int i = 0; i < p->count; i++)
-		if (!atomic_load(&p->places[i].upstream->drained))
-			return true;
-	return false;
-}
-
 /* An endpoint that is out of addresses serves what is known, and SERVFAIL: carried out, but not in silence. */
 static void warn_drained(const struct call *c, const struct pool *p, json_t *warnings)
 {
@@ -204,14 +196,14 @@ static json_t *change_drain(const struct call *c, bool drained)
 		return refuse("%s wants an address (IP, IP:PORT or [IP6]:PORT)", drained ? "drain" : "undrain");
 	json_t *answer = json_object(), *endpoints = json_array(), *warnings = json_array();
 	for (size_t i = 0; i < s->pool_count; i++) {
-		bool took = takes_questions(&s->pools[i]);
+		bool took = pool_usable(&s->pools[i]) != 0;
 		unsigned meant = pool_set_drained(&s->pools[i], &a, drained);
 		if (meant == 0)
 			continue;
 		places += meant;
 		log_info("%s of %s is %s, asked for by uid %u (pid %u)", from, s->pools[i].name, verb, c->uid, c->pid);
 		json_array_append_new(endpoints, jsontext_new(s->pools[i].name));
-		if (took && !takes_questions(&s->pools[i]))
+		if (took && pool_usable(&s->pools[i]) == 0)
 			warn_drained(c, &s->pools[i], warnings);
 	}
 	json_object_set_new(answer, verb, json_integer(places));
@@ -309,8 +301,9 @@ static json_t *refuse_keys(const struct call *c, const char *name, const char *k
 		const char *kind = kind_of(keys, key);
 		if (kind == NULL)
 			return refuse("%s does not know `%s`", name, shown(key, given));
-		if (strncmp(kind, "flag", 4) == 0 ? !json_is_boolean(value) : !json_is_string(value))
-			return refuse("`%s` of %s must be %s", key, name, strncmp(kind, "flag", 4) == 0 ? "true or false" : "a text");
+		bool flag = strncmp(kind, "flag", 4) == 0;
+		if (flag ? !json_is_boolean(value) : !json_is_string(value))
+			return refuse("`%s` of %s must be %s", key, name, flag ? "true or false" : "a text");
 	}
 	return NULL;
 }

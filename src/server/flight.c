@@ -122,11 +122,7 @@ void flight_arm(struct forward *f, struct flight *fl, uint64_t now_us)
 
 uint8_t flight_pool_number(const struct flight *fl)
 {
-	uint8_t n = 0;
-
-	while (fl->route->pools[n] != fl->pool)
-		n++;
-	return n;
+	return (uint8_t)snapshot_route_place(fl->route, fl->pool);
 }
 
 /* Who else of the route may be asked: the first that is open, else the first that may be all the same; NULL: nobody. */
@@ -215,8 +211,7 @@ static uint16_t agreed_rcode(const struct flight *fl)
 	return (uint16_t)rcode;
 }
 
-/* Nobody was asked who could have answered: not the network failed, but this host. */
-static bool is_starved(const struct flight *fl)
+bool flight_is_starved(const struct flight *fl)
 {
 	return fl->starved && (fl->silent | fl->unreachable | fl->broken) == 0 && !was_blocked(fl);
 }
@@ -234,7 +229,7 @@ static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcod
 			  : fl->broken != 0 || was_blocked(fl) ? RETRY_AFTER_RCODE_S
 							       : RETRY_AFTER_FAILURE_S;
 
-	if (fl->above_rate || is_starved(fl))
+	if (fl->above_rate || flight_is_starved(fl))
 		return; /* not the name's fault */
 	if (was_blocked(fl))
 		rcode = FORWARD_FAILED_BLOCKED;
@@ -262,7 +257,7 @@ static void land_failed(struct forward *f, struct flight *fl, uint16_t rcode)
 		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_BLOCKED, text);
 		return;
 	}
-	if (is_starved(fl)) {
+	if (flight_is_starved(fl)) {
 		metrics_add(f->world.metrics, METRIC_SHED, fl->query_count);
 		landing_failure(f, fl, DNS_SERVFAIL, DNS_EDE_OTHER,
 				fl->crowded ? "as many questions are open as may be" : "no descriptor, port or memory is left to ask with");
@@ -299,20 +294,16 @@ void flight_fail(struct forward *f, struct flight *fl, uint64_t now_us)
 /* Nobody has answered for longer than their timeouts: is it the name, or the path? Ask the prober, once. */
 static void doubt(struct forward *f, struct flight *fl, uint64_t now_us)
 {
-	uint32_t silent = 0;
-	int usable = 0;
+	uint32_t silent = fl->silent;
 
 	if (fl->doubted)
 		return;
 	LIST_FOR_EACH (link, &fl->attempts) {
 		struct attempt *a = CONTAINER_OF(link, struct attempt, link);
-		if (fl->route->pools[a->pool_number] == fl->pool && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt))
+		if (attempt_pool(a) == fl->pool && now_us >= a->sent_us + rtt_timeout_us(&a->upstream->rtt))
 			silent |= 1u << a->place;
 	}
-	silent |= fl->silent;
-	for (int i = 0; i < fl->pool->count; i++)
-		usable += !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed);
-	if (silent == 0 || __builtin_popcount(silent) < MIN(2, usable))
+	if (silent == 0 || __builtin_popcount(silent) < MIN(2, __builtin_popcount(pool_usable(fl->pool))))
 		return;
 	fl->doubted = true;
 	f->world.doubt(f->world.arg, fl->pool);

@@ -203,7 +203,9 @@ static void depart(struct forward *f, struct flight *fl, uint64_t now_us)
 struct miss {
 	const struct snapshot_zone *zone;
 	const struct snapshot_route *route;
-	struct pool *pool; /* who may be asked; NULL: all are down. Looked up once, for the main thread may close it at any moment */
+	/* Looked up once, for the main thread may close it at any moment. */
+	struct pool *pool; /* who may be asked; NULL: nobody */
+	bool down;	   /* none is open: `pool` may answer all the same */
 	struct cache_key key;
 	enum cache_result known;
 	struct cache_hit hit;
@@ -279,30 +281,27 @@ static void refresh(struct forward *f, const struct snapshot_zone *zone, const s
 }
 
 /* What an expired or failed entry is worth now. True if the query was answered. */
-static bool judge_known(struct forward *f, const struct client *c, struct miss *m)
+static bool judge_known(struct forward *f, const struct client *c, const struct miss *m)
 {
 	const struct cache_hit *hit = &m->hit;
-	struct pool *unsure = m->pool == NULL ? snapshot_route_unsure(m->route) : NULL;
-	bool out = m->pool == NULL && unsure == NULL;
 	bool failed_lately = hit->retry_at_s > c->now_us / US_PER_S && hit->outage == snapshot_route_outage(m->route);
+	const char *why = m->down ? "no address answers; this was the last answer" :
+				    "asked a moment ago without success; this was the last answer";
 
-	const char *why = m->pool == NULL ? "no address answers; this was the last answer" :
-					    "asked a moment ago without success; this was the last answer";
-
-	if (m->known == CACHE_STALE && (m->pool == NULL || failed_lately) && serve_stale(f, c, &m->key, why)) {
+	if (m->known == CACHE_STALE && (m->down || failed_lately) && serve_stale(f, c, &m->key, why)) {
 		if (!failed_lately && hit->refresh)
-			refresh(f, m->zone, &m->key, unsure, c->now_us);
+			refresh(f, m->zone, &m->key, m->pool, c->now_us);
 		return true;
 	}
-	if (m->known == CACHE_FAILED && failed_lately && !out) {
+	if (m->pool == NULL) {
+		refuse_down(f, c, m->route);
+		return true;
+	}
+	if (m->known == CACHE_FAILED && failed_lately) {
 		refuse_failed(f, c, m);
 		return true;
 	}
-	if (out)
-		refuse_down(f, c, m->route);
-	if (unsure != NULL)
-		m->pool = unsure;
-	return out;
+	return false;
 }
 
 /* A question of ours that came back. True if it was refused. */
@@ -353,6 +352,9 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	}
 	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
 	m.pool = pool_to_ask(m.route, c->now_us);
+	m.down = m.pool == NULL;
+	if (m.down)
+		m.pool = snapshot_route_unsure(m.route);
 	if (!(q->flags & DNS_RD))
 		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
 	else if (!judge_loop(f, c, m.route, &q->name) && !judge_known(f, c, &m))

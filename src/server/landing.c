@@ -176,7 +176,7 @@ static const char *why_stale(const struct flight *fl)
 		return "the zone does not expect what comes now; this was the last answer";
 	if (fl->above_rate && fl->tried == 0)
 		return "every address is above max-qps; this was the last answer";
-	if (fl->starved && (fl->silent | fl->unreachable | fl->broken) == 0)
+	if (flight_is_starved(fl))
 		return "nobody could be asked; this was the last answer";
 	if (atomic_load_explicit(&fl->pool->down, memory_order_relaxed))
 		return "no address answers; this was the last answer";

@@ -113,6 +113,12 @@ static bool all_are_unreadable(const struct flight *fl)
 	return true;
 }
 
+/* From now on its silence is no evidence against the address. */
+static void excuse(struct attempt *a)
+{
+	a->judged = a->overdue = true;
+}
+
 /* A datagram that is right in all but its records. Who sent it may be a forger: the attempt stays open as long as a true answer may
  * take. Who sent it may be the address: another AZ is asked, as after an rcode. */
 static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t now_us)
@@ -125,7 +131,7 @@ static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t
 		return;
 	upstream_count(u, f->world.thread, UPSTREAM_SERVFAIL);
 	a->ends_us = now_us + rtt_timeout_us(&u->rtt);
-	a->judged = a->overdue = true; /* not silent */
+	excuse(a);
 	if (fl->answered)
 		attempt_tell(f, attempt_pool(a), u, health_broken(&u->health, &attempt_pool(a)->rules, DNS_SERVFAIL, now_us));
 	if (!fl->landed && attempt_pool(a) == fl->pool) {
@@ -329,7 +335,7 @@ static void ask_in_lower_case(struct forward *f, struct attempt *a, uint64_t now
 
 	if (atomic_fetch_add_explicit(&a->upstream->wrong_case, 1, memory_order_relaxed) + 1 >= WRONG_CASE_LEARNED)
 		atomic_store_explicit(&a->upstream->case_off, true, memory_order_relaxed);
-	a->judged = a->overdue = true; /* not silent: it stays open against forgers only */
+	excuse(a); /* it stays open against forgers only */
 	if (fl->landed || a->hinted || attempt_pool(a) != fl->pool)
 		return;
 	a->hinted = true;
@@ -355,10 +361,7 @@ static void flee(struct forward *f, struct attempt *a, uint64_t now_us)
 
 static bool all_are_unreachable(const struct flight *fl)
 {
-	for (int i = 0; i < fl->pool->count; i++)
-		if (!(fl->unreachable >> i & 1) && !atomic_load_explicit(&fl->pool->places[i].upstream->drained, memory_order_relaxed))
-			return false;
-	return true;
+	return (pool_usable(fl->pool) & ~fl->unreachable) == 0;
 }
 
 void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint hint, int detail)
@@ -380,7 +383,8 @@ void outcome_hint(void *arg, struct transport_attempt *via, enum transport_hint 
 	}
 	if (hint == TRANSPORT_UNSENT) {
 		fl->starved = true;
-		a->hinted = a->judged = a->overdue = true; /* its silence is no evidence; the next one is due by the clock */
+		excuse(a);
+		a->hinted = true; /* the next one is due by the clock */
 		return;
 	}
 	if (hint == TRANSPORT_ICMP) {

@@ -74,14 +74,6 @@ static void tell(struct prober *p, const struct probe *b, enum health_change cha
 
 /* ---- sending */
 
-static bool route_has(const struct snapshot_route *r, const struct pool *pool)
-{
-	for (int i = 0; i < r->count; i++)
-		if (r->pools[i] == pool)
-			return true;
-	return false;
-}
-
 /* The next zone of the pool, in turn; the root for the local upstreams. */
 static void next_zone(struct prober *p, struct prober_pool *pp, struct name *out)
 {
@@ -93,7 +85,7 @@ static void next_zone(struct prober *p, struct prober_pool *pp, struct name *out
 		return;
 	for (size_t looked = 0; looked < MIN(s->zone_count, (size_t)ZONES_LOOKED_AT); looked++) {
 		const struct snapshot_zone *z = &s->zones[pp->zone++ % s->zone_count];
-		if (z->config != NULL && route_has(&s->routes[z->route], pp->pool)) {
+		if (z->config != NULL && snapshot_route_place(&s->routes[z->route], pp->pool) >= 0) {
 			*out = z->config->name;
 			return;
 		}
@@ -393,7 +385,7 @@ static struct probe *find_answer(struct prober *p, const struct prober_pool *pp)
 }
 
 /* A probe may show that the pool is back; else only questions can, which somebody has to ask. */
-static bool may_be_heard(struct prober *p, const struct prober_pool *pp)
+static bool may_be_heard(const struct prober *p, const struct prober_pool *pp)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct probe *b = p->probes[i];
