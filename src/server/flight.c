@@ -216,10 +216,10 @@ bool flight_is_starved(const struct flight *fl)
 	return fl->starved && (fl->silent | fl->unreachable | fl->broken) == 0 && !was_blocked(fl);
 }
 
-/* Of those that were asked nobody answered, and the network says why. */
+/* Of those that were asked nobody answered, and of each the network says why. */
 static bool is_out_of_reach(const struct flight *fl)
 {
-	return fl->unreachable != 0 && fl->silent == 0 && fl->broken == 0;
+	return fl->unreachable != 0 && fl->broken == 0 && (fl->tried & ~fl->unreachable) == 0;
 }
 
 static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcode, bool stale_known, uint64_t now_us)

@@ -99,6 +99,20 @@ static void closed_ports_of_an_endpoint_that_is_down_are_told(void **state)
 	expect_told("www.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, DOWN("unreachable", "unreachable", "unreachable"));
 }
 
+/* Error 23 speaks for all of them, as once the endpoint is known to be down. */
+static void one_closed_port_among_silent_addresses_does_not_speak_for_them(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_SILENT);
+	world_set(w, "10.0.2.1", WORLD_CLOSED);
+	const struct world_reply *r = ask_within("first.corp.example", "A", 5000);
+	assert_int_equal(r->rcode, DNS_SERVFAIL);
+	assert_non_null(strstr(r->ede_text, "10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) unreachable"));
+	assert_int_equal(r->ede, DNS_EDE_NO_REACHABLE_AUTHORITY);
+	assert_int_equal(ask_within("www.corp.example", "A", 5000)->ede, DNS_EDE_NO_REACHABLE_AUTHORITY);
+}
+
 static void errors_of_an_endpoint_that_is_down_are_told(void **state)
 {
 	(void)state;
@@ -205,6 +219,7 @@ int main(void)
 		STORY(endpoint_that_is_down_is_told_of_by_address),
 		STORY(endpoint_that_is_drained_is_not_told_of_as_down),
 		STORY(closed_ports_of_an_endpoint_that_is_down_are_told),
+		STORY(one_closed_port_among_silent_addresses_does_not_speak_for_them),
 		STORY(errors_of_an_endpoint_that_is_down_are_told),
 		STORY(stale_answer_says_what_the_addresses_did),
 		STORY(stale_answer_says_that_the_addresses_are_slow),
