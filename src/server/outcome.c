@@ -217,8 +217,8 @@ static void keep(struct forward *f, struct flight *fl, const struct upstream *fr
 				 .ttl_s = a->ttl_s,
 				 .origin = from->id};
 
-	if (c.negative && !a->has_soa && c.ttl_s > 5)
-		c.ttl_s = 5; /* RFC 2308 section 5: not to be cached; kept as long as a failure, against a flood */
+	if (c.negative && !a->has_soa) /* RFC 2308 section 5: not to be cached; kept as long as a failure, against a flood */
+		c.ttl_s = c.ttls > 0 ? MIN(c.ttl_s, 5u) : 5;
 	if (!(c.flags & DNS_TC))
 		cache_put(f->lease->snapshot->cache, &fl->key, &f->lease->snapshot->cache_rules, (uint32_t)(now_us / US_PER_S), &c);
 }

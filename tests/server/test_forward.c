@@ -279,6 +279,65 @@ static void one_zone_gets_half_of_the_room_and_all_is_given_back(void **state)
 	assert_int_equal(f->attempts.used, 0);
 }
 
+static void known_name_is_answered_stale_when_its_zone_has_no_room(void **state)
+{
+	(void)state;
+	ask("www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD, false);
+	world_run_ms(w, 61000);
+	world_set(w, "10.0.1.1", WORLD_SILENT);
+	world_set(w, "10.0.2.1", WORLD_SILENT);
+	world_trace_off(w);
+	for (int i = 0; i < FORWARD_FLIGHTS; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "f%d.corp.example", i);
+		world_ask(w, name, "A");
+	}
+	uint64_t shed = metrics_get(world_metrics(w), METRIC_SHED);
+	assert_true(shed > 0);
+	const struct world_reply *r = world_reply(w, world_ask(w, "www.corp.example", "A"));
+	assert_int_equal(r->rcode, DNS_NOERROR);
+	assert_int_equal(r->ede, DNS_EDE_STALE_ANSWER);
+	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), shed);
+}
+
+static bool with_a_chain;
+
+/* Bare, or the end of a chain whose first record has a TTL. */
+static size_t say_nxdomain_without_soa(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	static const uint8_t cname[] = {0xc0, 12, 0, DNS_TYPE_CNAME, 0, DNS_CLASS_IN, 0, 0, 0, 60, 0, 3, 1, 'x', 0};
+	struct question_upstream echo = *asked;
+
+	(void)stream;
+	echo.edns = false;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, DNS_QR | DNS_RD | DNS_RA | DNS_NXDOMAIN);
+	if (!with_a_chain)
+		return len;
+	out[7] = 1;
+	memcpy(out + len, cname, sizeof(cname));
+	return len + sizeof(cname);
+}
+
+/* As long as a failure. */
+static void nxdomain_without_an_soa_is_remembered_for_five_seconds(void **state)
+{
+	struct world_upstream *one = world_upstream(w, "10.0.1.1"), *two = world_upstream(w, "10.0.2.1");
+
+	(void)state;
+	one->answer = two->answer = say_nxdomain_without_soa;
+	for (unsigned i = 0; i < 4; i++) {
+		with_a_chain = i % 2;
+		const char *name = with_a_chain ? "chain.corp.example" : "bare.corp.example";
+		assert_int_equal(rcode_of(name, DNS_TYPE_A, DNS_CLASS_IN), DNS_NXDOMAIN);
+		assert_int_equal(one->asked + two->asked, i + 1);
+		world_run_ms(w, 3800);
+		assert_int_equal(rcode_of(name, DNS_TYPE_A, DNS_CLASS_IN), DNS_NXDOMAIN);
+		assert_int_equal(one->asked + two->asked, i + 1);
+		world_run_ms(w, 2000);
+	}
+}
+
 static void nxdomain_and_nodata_are_remembered_a_minute_at_most(void **state)
 {
 	(void)state;
@@ -453,6 +512,8 @@ int main(void)
 		TEST(reply_carries_the_clients_id_letter_case_and_bits),
 		TEST(same_question_in_flight_is_asked_once_and_answered_to_all),
 		TEST(one_zone_gets_half_of_the_room_and_all_is_given_back),
+		TEST(known_name_is_answered_stale_when_its_zone_has_no_room),
+		TEST(nxdomain_without_an_soa_is_remembered_for_five_seconds),
 		TEST(nxdomain_and_nodata_are_remembered_a_minute_at_most),
 		TEST(popular_name_is_refreshed_before_it_expires),
 		TEST(wildcard_drops_what_claims_to_come_from_where_it_goes),
