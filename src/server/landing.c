@@ -44,7 +44,7 @@ void landing_slip(struct forward *f, const struct client *c)
 static void fill(struct reply *r, const struct cache_hit *hit, const char *stale)
 {
 	*r = (struct reply){.rcode = hit->rcode,
-			    .flags = stale != NULL ? hit->flags & DNS_TC : hit->flags,
+			    .flags = hit->flags,
 			    .ancount = hit->ancount,
 			    .nscount = hit->nscount,
 			    .arcount = hit->arcount,
@@ -257,16 +257,24 @@ static void drop_comma(struct strbuf *s)
 		s->text[--s->len] = '\0';
 }
 
+/* Another pool of the zone's, if it was of no use. */
+static void add_other(struct strbuf *s, const struct pool *p, bool was_asked)
+{
+	bool down = atomic_load_explicit(&p->down, memory_order_relaxed);
+
+	if (down || was_asked)
+		strbuf_addf(s, "%s: %s; ", p->name, pool_is_drained(p) ? every_drained : down ? "down" : "no answer of use");
+}
+
 void landing_describe(const struct flight *fl, char *out, size_t size)
 {
 	struct strbuf s;
 	char rcode[TEXT_TYPE_MAX];
 
 	strbuf_init(&s, out, size);
-	for (int i = 0; fl->route->pools[i] != fl->pool; i++)
-		if (atomic_load_explicit(&fl->route->pools[i]->down, memory_order_relaxed))
-			strbuf_addf(&s, "%s: %s; ", fl->route->pools[i]->name,
-				    pool_is_drained(fl->route->pools[i]) ? every_drained : "down");
+	for (int i = 0; i < fl->route->count; i++)
+		if (fl->route->pools[i] != fl->pool)
+			add_other(&s, fl->route->pools[i], fl->left >> i & 1);
 	strbuf_addf(&s, "%s:", fl->pool->name);
 	if (fl->tried == 0 && pool_is_drained(fl->pool))
 		strbuf_addf(&s, " %s", every_drained);

@@ -31,7 +31,8 @@ static inline void start(const char *conf)
 static inline int end(void **state)
 {
 	(void)state;
-	world_free(w);
+	if (w != NULL)
+		world_free(w);
 	w = NULL;
 	return 0;
 }

@@ -139,7 +139,7 @@ static size_t write_answer(const struct world_upstream *u, const struct question
 	static const uint8_t ns[] = "\xc0\14\0\2\0\1\0\0\0\74\0\24\4ns-0\11awsdns-00\3com";
 	struct question_upstream echo = *q;
 	bool broken = u->fault == WORLD_RCODE, no_edns = u->fault == WORLD_NO_EDNS && q->edns;
-	uint16_t flags = DNS_QR | DNS_RD | DNS_RA;
+	uint16_t flags = (uint16_t)(DNS_QR | DNS_RD | DNS_RA | (q->flags & DNS_AD));
 	size_t len;
 
 	if (u->fault == WORLD_WRONG_CASE)

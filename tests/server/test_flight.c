@@ -229,30 +229,55 @@ static void attempts_from_before_an_outage_ended_are_no_evidence(void **state)
 	}
 	world_run_ms(w, 600);
 	assert_true(world_pool(w, "seoul")->down);
+	world_trace(w);
 	world_set_all(w, WORLD_WELL);
 	world_run_ms(w, 600);
 	assert_false(world_pool(w, "seoul")->down);
-	world_trace(w);
 	world_run_ms(w, 2000);
 	assert_null(strstr(world_trace(w), "suspect"));
 }
 
-static void asking_once_more_over_tcp_counts_for_max_qps(void **state)
+/* ---- max-qps */
+
+/* Each way of asking the same address once more: of thirty questions, all of them asked twice, no more go out than may. */
+static void asking_once_more_counts_for_max_qps(void **state)
 {
+	static const enum world_fault reasons[] = {WORLD_TRUNCATE, WORLD_WRONG_CASE, WORLD_NO_EDNS, WORLD_GUESSED};
 	char name[64];
 
 	(void)state;
-	start("inbound-endpoints: {seoul: {max-qps: 20, addresses: [10.0.1.1]}}\n" STORY_REST);
-	world_set(w, "10.0.1.1", WORLD_TRUNCATE);
-	world_run_ms(w, 2000); /* the bucket is full */
-	unsigned before = at("10.0.1.1")->asked;
-	world_trace_off(w);
-	for (int i = 0; i < 30; i++) {
-		snprintf(name, sizeof(name), "n%d.corp.example", i);
-		world_ask(w, name, "A");
+	for (size_t r = 0; r < ARRAY_SIZE(reasons); r++) {
+		start("inbound-endpoints: {seoul: {max-qps: 20, addresses: [10.0.1.1]}}\n" STORY_REST);
+		world_set(w, "10.0.1.1", reasons[r]);
+		world_run_ms(w, 2000); /* the bucket is full */
+		unsigned before = at("10.0.1.1")->asked;
+		world_trace_off(w);
+		for (int i = 0; i < 30; i++) {
+			snprintf(name, sizeof(name), "n%d.corp.example", i);
+			world_ask(w, name, "A");
+		}
+		world_run_ms(w, 20);
+		assert_in_range(at("10.0.1.1")->asked - before, 15, 21);
+		end(state);
 	}
-	world_run_ms(w, 20);
-	assert_in_range(at("10.0.1.1")->asked - before, 15, 21);
+}
+
+static void above_max_qps_is_told_and_not_remembered(void **state)
+{
+	(void)state;
+	start("inbound-endpoints: {seoul: {max-qps: 2, addresses: [10.0.1.1]}}\n" STORY_REST);
+	know("known.corp.example");
+	ask_within("a.corp.example", "A", 0);
+	ask_within("b.corp.example", "A", 0);
+	const struct world_reply *r = ask_within("c.corp.example", "A", 0);
+	assert_int_equal(r->rcode, DNS_SERVFAIL);
+	assert_int_equal(r->ede, DNS_EDE_NO_REACHABLE_AUTHORITY);
+	assert_string_equal(r->ede_text, "seoul: every address is above max-qps");
+	r = ask_within("known.corp.example", "A", 0);
+	assert_int_equal(r->ede, DNS_EDE_STALE_ANSWER);
+	assert_string_equal(r->ede_text, "every address is above max-qps; this was the last answer");
+	world_run_ms(w, 1000);
+	assert_int_equal(ask_within("c.corp.example", "A", 10)->rcode, DNS_NOERROR);
 }
 
 /* One garbled answer is a reason to ask elsewhere, not to ask again who has not had the time to answer. */
@@ -452,6 +477,49 @@ static void client_is_told_of_both_regions_when_both_are_silent(void **state)
 	       "tokyo: down, 10.9.1.1:53 (az1) silent, 10.9.2.1:53 (az2) silent\n");
 }
 
+/* The first is not known to be down yet. */
+static void client_is_told_of_a_region_that_was_left(void **state)
+{
+	(void)state;
+	start(TWO_REGIONS);
+	world_set(w, "10.0.1.1", WORLD_UNSENDABLE);
+	world_set(w, "10.0.2.1", WORLD_UNSENDABLE);
+	world_set(w, "10.9.1.1", WORLD_SILENT);
+	world_set(w, "10.9.2.1", WORLD_SILENT);
+	const struct world_reply *r = ask_within("www.corp.example", "A", 1000);
+	assert_false(world_pool(w, "seoul")->down);
+	assert_int_equal(r->rcode, DNS_SERVFAIL);
+	assert_string_equal(r->ede_text, "seoul: no answer of use; tokyo: 10.9.1.1:53 (az1) silent, 10.9.2.1:53 (az2) silent");
+}
+
+/* A name that nobody knows anything of: the second region would know no more. */
+static void lame_name_is_asked_of_no_address_more_than_twice(void **state)
+{
+	static const char *const ips[] = {"10.0.1.1", "10.0.2.1", "10.9.1.1", "10.9.2.1"};
+
+	(void)state;
+	start(TWO_REGIONS);
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		at(ips[i])->silent_name = "lame";
+	assert_int_equal(ask_within("lame.corp.example", "A", 5000)->rcode, DNS_SERVFAIL);
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		assert_in_range(at(ips[i])->asked, 0, 2);
+}
+
+static void open_group_is_asked_before_one_that_is_down(void **state)
+{
+	(void)state;
+	start("resolvers: {one: {addresses: [10.9.0.1]}, two: {addresses: [10.8.0.1]}, three: {addresses: [10.7.0.1]}}\n"
+	      "zones: [{name: office.example, to: [one, two, three]}, {name: x.example, to: two}]\nlocal-upstreams: [192.168.0.2]\n");
+	world_set(w, "10.8.0.1", WORLD_SILENT);
+	ask_within("a.x.example", "A", 5000);
+	assert_true(world_pool(w, "two")->down);
+	world_set(w, "10.9.0.1", WORLD_UNSENDABLE);
+	unsigned before = at("10.8.0.1")->asked;
+	assert_int_equal(ask_within("a.office.example", "A", 4000)->rcode, DNS_NOERROR);
+	assert_int_equal(at("10.8.0.1")->asked, before);
+}
+
 /* ---- what a failure leaves behind */
 
 static void error_is_remembered_for_a_second(void **state)
@@ -556,7 +624,8 @@ int main(void)
 		STORY(region_that_was_left_out_at_first_is_turned_to),
 		STORY(drained_addresses_do_not_hide_an_outage),
 		STORY(attempts_from_before_an_outage_ended_are_no_evidence),
-		STORY(asking_once_more_over_tcp_counts_for_max_qps),
+		STORY(asking_once_more_counts_for_max_qps),
+		STORY(above_max_qps_is_told_and_not_remembered),
 		STORY(garbage_asks_nobody_twice_at_once),
 		STORY(dead_servers_that_the_network_calls_so_are_told_of_at_once_when_they_are_down),
 		STORY(too_many_clients_get_the_stale_answer_if_there_is_one),
@@ -565,6 +634,9 @@ int main(void)
 		STORY(broken_name_is_not_asked_of_the_second_region),
 		STORY(second_region_takes_over_from_one_that_answers_errors_only),
 		STORY(client_is_told_of_both_regions_when_both_are_silent),
+		STORY(client_is_told_of_a_region_that_was_left),
+		STORY(lame_name_is_asked_of_no_address_more_than_twice),
+		STORY(open_group_is_asked_before_one_that_is_down),
 		STORY(error_is_remembered_for_a_second),
 		STORY(known_name_is_served_stale_when_all_answer_errors),
 		STORY(client_that_joins_a_prefetch_is_served_stale_in_time),
