@@ -220,11 +220,22 @@ class Wrong(Case):
 
     def test_above_every_max_qps_the_reason_is_said(self):
         """Above every max-qps: stale if known, else SERVFAIL with an EDE that says so; burst one second."""
-        fwd, sim, _ = self.serve(endpoint="max-qps: 5", count=2)
-        failed = [r for r in (ask(fwd, f"q{i}.wild.corp.test") for i in range(40)) if r.rcode() == dns.rcode.SERVFAIL]
+        fwd, sim, _ = self.serve(endpoint="max-qps: 5", count=2, rest="cache: {min-ttl: 0s, prefetch: off}\n")
+        self.expect(ask(fwd, "brief.corp.test"), ips=["10.20.1.3"])
+        names = (f"q{i}.wild.corp.test" for i in range(10000))
+
+        def too_many():
+            """Those that failed, of more than both may be asked in a second."""
+            return [r for r in (ask(fwd, next(names)) for _ in range(40)) if r.rcode() == dns.rcode.SERVFAIL]
+
+        failed = too_many()
         self.assertTrue(failed)
-        self.assertTrue(all(ede(r) for r in failed))
+        for response in failed:
+            self.assertEqual(ede(response), [(22, "seoul: every address is above max-qps")])
         self.assertLess(len([q for q in sim.queries(type="A") if q.name.endswith(".wild.corp.test.")]), 40)
+        stale = wait_for(lambda: too_many() and (r := ask(fwd, "brief.corp.test")) and ede(r) and r, what="the answer's expiry")
+        self.expect(stale, ips=["10.20.1.3"])
+        self.assertEqual(ede(stale), [(3, "every address is above max-qps; this was the last answer")])
 
 
 class Caching(Case):

@@ -266,8 +266,8 @@ class Upgrade(Takeover):
         self.assertNotIn("answers were taken from", new.text())
         self.expect(ask(self.at, "www.corp.test"), "SERVFAIL")
 
-    def test_page_of_the_one_before_is_nobody_to_the_next(self):
-        """One that has been taken over itself, and will not go."""
+    def test_page_that_will_not_go_is_ended_with_its_daemon(self):
+        """One that has been taken over itself."""
         ip, folder = LOOPBACK.ip(), os.path.join(self.stage.folder, "bin")
         port = LOOPBACK.port(ip)
         os.mkdir(folder)
@@ -502,6 +502,19 @@ class Failing(Takeover):
         self.told_right()
         self.status(fwd)
         self.assertEqual(fwd.stop(), 0)
+
+    def test_page_of_the_one_before_may_only_look(self):
+        """Its last questions may wait in the control socket yet. Here it is us."""
+        self.offer(then=lambda bridge: bridge.recv(1), answer=b'{"pid": 1, "pages": %d}\n' % os.getpid())
+        fwd = self.instance(self.conf(self.sim()), "--takeover")
+        self.await_log(fwd, "has ended before it handed over")
+        for command in ("flush", "drain", "takeover"):
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(PATIENCE_S)
+                s.connect(self.control)
+                s.sendall(json.dumps({"command": command}).encode() + b"\n")
+                self.assertIn("nothing that r53fwd-http may ask for", json.loads(s.recv(4096))["error"])
+        self.status(fwd)  # another process
 
     def test_one_that_changes_its_mind_goes_on(self):
         sim = self.sim()
