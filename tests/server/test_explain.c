@@ -320,6 +320,35 @@ static void the_cache_is_told_with_age_and_origin(void **state)
 	assert_string_equal(text_at("cache.state"), "none");
 }
 
+static void a_failure_is_told_by_its_rcode(void **state)
+{
+	static const char *const ips[] = {"10.1.0.1", "10.1.0.2", "10.2.0.1"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++) {
+		world_set(c.world, ips[i], WORLD_RCODE);
+		world_upstream(c.world, ips[i])->rcode = DNS_SERVFAIL;
+	}
+	world_ask(c.world, "broken.corp.test", "A");
+	world_run_ms(c.world, 400);
+	explain("broken.corp.test", "A");
+	assert_string_equal(text_at("cache.state"), "failed");
+	assert_string_equal(text_at("cache.rcode"), "SERVFAIL");
+	expect_within("now", "SERVFAIL");
+}
+
+/* It knows other answers than zones without a guard. */
+static void what_an_enforced_zone_knows_is_told(void **state)
+{
+	(void)state;
+	world_reload(c.world, "inbound-endpoints: {seoul: {addresses: [10.1.0.1]}}\n"
+			      "zones: [{name: corp.test, to: seoul, expect: private, guard: enforce}]\nlocal-upstreams: [10.9.0.1]\n");
+	ask("www.corp.test");
+	explain("www.corp.test", "A");
+	assert_string_equal(text_at("cache.state"), "fresh");
+	expect_within("now", "answered from the cache");
+}
+
 static void stale_answers_of_an_outage_are_told(void **state)
 {
 	(void)state;
@@ -395,6 +424,8 @@ int main(void)
 		TEST(a_server_of_ones_own_that_is_down_is_asked_all_the_same),
 		TEST(above_max_qps_is_passed_over),
 		TEST(the_cache_is_told_with_age_and_origin),
+		TEST(a_failure_is_told_by_its_rcode),
+		TEST(what_an_enforced_zone_knows_is_told),
 		TEST(stale_answers_of_an_outage_are_told),
 		TEST(a_file_alone_tells_of_no_health),
 		TEST(it_asks_and_changes_nothing),

@@ -206,6 +206,11 @@ static void an_outage_shows(void **state)
 	assert_true(value("r53fwd_zone_up", "zone=other.test") == 0);
 	assert_true(value("r53fwd_zone_up", "zone=corp.test") == 1);
 	assert_true(value("r53fwd_address_timeouts_total", "endpoint=tokyo") >= 1);
+	/* A counter goes on over a reload. */
+	world_reload(c.world, "inbound-endpoints: {tokyo: {addresses: [10.2.0.1], policy: nearest}}\n"
+			      "zones: [{name: other.test, to: tokyo}]\nlocal-upstreams: [10.9.0.1]\n");
+	look_again();
+	assert_true(value("r53fwd_endpoint_outages_total", "endpoint=tokyo") == 1);
 }
 
 static void a_detached_zone_shows_by_endpoint(void **state)

@@ -61,6 +61,27 @@ static void remembered_silence_is_told_as_such(void **state)
 	expect_told("lame.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, A_MOMENT_AGO);
 }
 
+static void remembered_closed_ports_are_told_as_such(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_set_all(w, WORLD_UNSENDABLE);
+	assert_int_equal(ask_within("www.corp.example", "A", 100)->ede, DNS_EDE_NETWORK_ERROR);
+	assert_false(world_pool(w, "seoul")->down);
+	expect_told("www.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, A_MOMENT_AGO);
+}
+
+/* ---- nobody is there to ask */
+
+static void lack_of_local_upstreams_is_told(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	world_pool(w, "local")->count = 0; /* as when resolv.conf names nobody but us */
+	expect_told("www.example.org", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, "no local upstream is known");
+	world_pool(w, "local")->count = 1;
+}
+
 /* ---- down */
 
 static void endpoint_that_is_down_is_told_of_by_address(void **state)
@@ -216,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORY(remembered_rcode_is_not_told_as_silence),
 		STORY(remembered_silence_is_told_as_such),
+		STORY(remembered_closed_ports_are_told_as_such),
+		STORY(lack_of_local_upstreams_is_told),
 		STORY(endpoint_that_is_down_is_told_of_by_address),
 		STORY(endpoint_that_is_drained_is_not_told_of_as_down),
 		STORY(closed_ports_of_an_endpoint_that_is_down_are_told),

@@ -178,6 +178,16 @@ static void text_that_is_too_long_is_cut(void **state)
 	assert_int_equal(strlen(herald_describe(world_snapshot(w), out)), HERALD_STATUS_MAX - 1);
 }
 
+static void drained_endpoint_is_not_said_to_be_down(void **state)
+{
+	char out[HERALD_STATUS_MAX];
+
+	(void)state;
+	atomic_store(&world_upstream_state(w, "10.0.1.1")->drained, true);
+	assert_string_equal(herald_describe(world_snapshot(w), out),
+			    "2 zones; every address of tokyo is drained, known names are answered from the cache");
+}
+
 static void no_local_upstream_is_said(void **state)
 {
 	char out[HERALD_STATUS_MAX];
@@ -254,6 +264,7 @@ int main(void)
 		CASE(reload_and_stop_are_announced),
 		CASE(lost_address_and_lost_endpoint_are_said_in_words),
 		CASE(text_that_is_too_long_is_cut),
+		CASE(drained_endpoint_is_not_said_to_be_down),
 		CASE(no_local_upstream_is_said),
 		CASE(sign_of_life_is_given_while_all_loops_turn),
 		CASE(no_sign_of_life_is_given_while_a_loop_stands_still),

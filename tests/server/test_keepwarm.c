@@ -137,6 +137,16 @@ static void a_name_is_refreshed_in_the_last_tenth_of_its_ttl(void **state)
 	expect_refresh(270 + 900, 1000);
 }
 
+/* The zone's own answers are looked for, not those of others by the same route. */
+static void a_name_of_an_enforced_zone_is_refreshed_no_oftener(void **state)
+{
+	(void)state;
+	start(CONF("name: corp.example, expect: private, guard: enforce, keep-warm: [www.corp.example]"));
+	run_to(0);
+	keep("www.corp.example", DNS_TYPE_A, 300, false);
+	expect_refresh(270, 1000);
+}
+
 static void five_seconds_are_left_at_least(void **state)
 {
 	(void)state;
@@ -283,6 +293,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_name_that_nobody_knows_is_asked_at_once, end),
 		cmocka_unit_test_teardown(a_name_is_refreshed_in_the_last_tenth_of_its_ttl, end),
+		cmocka_unit_test_teardown(a_name_of_an_enforced_zone_is_refreshed_no_oftener, end),
 		cmocka_unit_test_teardown(five_seconds_are_left_at_least, end),
 		cmocka_unit_test_teardown(a_short_ttl_is_refreshed_every_five_seconds_at_most, end),
 		cmocka_unit_test_teardown(after_failures_it_is_asked_less_and_less, end),

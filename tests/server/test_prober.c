@@ -28,7 +28,8 @@ static struct world *w;
 static int end(void **state)
 {
 	(void)state;
-	world_free(w);
+	if (w != NULL)
+		world_free(w);
 	w = NULL;
 	return 0;
 }
@@ -467,6 +468,26 @@ static void endpoint_whose_last_address_falls_is_closed(void **state)
 	assert_true(happened("seoul is down"));
 }
 
+/* Servers of one's own may refuse `NS` and be well; AWS's do not. */
+static void endpoint_that_refuses_probes_is_closed(void **state)
+{
+	static const uint16_t rcodes[] = {DNS_REFUSED, DNS_NOTIMP, DNS_FORMERR};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(rcodes); k++) {
+		w = world_new(SEOUL ZONE);
+		for (size_t i = 0; i < ARRAY_SIZE(ips); i++) {
+			world_set(w, ips[i], WORLD_RCODE);
+			world_upstream(w, ips[i])->rcode = rcodes[k];
+		}
+		world_run_ms(w, 30000);
+		expect_state(ips[0], HEALTH_DOWN);
+		assert_true(world_pool(w, "seoul")->down);
+		world_free(w);
+	}
+	w = NULL;
+}
+
 static void outage_of_one_endpoint_is_not_the_others(void **state)
 {
 	(void)state;
@@ -677,6 +698,7 @@ int main(void)
 		TEST(probe_lost_in_the_outage_is_void_after_it),
 		TEST(address_that_stays_silent_after_the_outage_goes_down_alone),
 		TEST(endpoint_whose_last_address_falls_is_closed),
+		TEST(endpoint_that_refuses_probes_is_closed),
 		TEST(outage_of_one_endpoint_is_not_the_others),
 		TEST(drained_address_does_not_keep_an_endpoint_open),
 		TEST(round_of_a_closed_endpoint_passes_over_the_drained),

@@ -111,6 +111,22 @@ static void answer_too_old_to_be_served_keeps_nothing(void **state)
 	expect_lost("corp.test below.corp.test");
 }
 
+/* What an enforced zone knows is told from what others know of the same route. */
+static void stale_answer_of_an_enforced_zone_keeps_it(void **state)
+{
+	(void)state;
+	world_reload(c.world, "inbound-endpoints:\n"
+			      "  seoul: {addresses: [10.1.0.1, 10.1.0.2]}\n"
+			      "zones:\n"
+			      "  - {name: corp.test, to: seoul, expect: private, guard: enforce}\n"
+			      "  - {name: below.corp.test, to: seoul}\n"
+			      "local-upstreams: [10.9.0.1]\n");
+	world_ask(c.world, "www.corp.test", "A");
+	world_run_ms(c.world, 100);
+	take_down("10.1.0.1", "10.1.0.2", "x.corp.test");
+	expect_lost("below.corp.test");
+}
+
 static void what_another_route_has_cached_keeps_nothing(void **state)
 {
 	(void)state;
@@ -134,6 +150,7 @@ int main(void)
 		TEST(zone_without_an_answer_or_anything_stale_is_lost),
 		TEST(stale_answer_keeps_its_zone_and_no_other),
 		TEST(answer_too_old_to_be_served_keeps_nothing),
+		TEST(stale_answer_of_an_enforced_zone_keeps_it),
 		TEST(what_another_route_has_cached_keeps_nothing),
 	};
 

@@ -180,6 +180,20 @@ static void an_enforced_zone_with_one_az_asks_once_more(void **state)
 	assert_true(world_upstream(w, "10.0.1.1")->asked <= 2);
 }
 
+static void a_blocked_address_is_not_asked_again_while_another_may_answer(void **state)
+{
+	(void)state;
+	start("inbound-endpoints: {seoul: {policy: ordered, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}}\n"
+	      "zones: [{name: corp.example, to: seoul, expect: private, guard: enforce}]\nlocal-upstreams: [192.168.0.2]\n");
+	detach("10.0.1.1");
+	world_upstream(w, "10.0.2.1")->slow_name = "slow";
+	world_upstream(w, "10.0.2.1")->slow_us = US_PER_S;
+	unsigned query = world_ask(w, "slow.corp.example", "A");
+	world_run_ms(w, 1500);
+	assert_int_equal(world_reply(w, query)->rcode, DNS_NOERROR);
+	assert_int_equal(world_upstream(w, "10.0.1.1")->asked, 1);
+}
+
 static void answers_without_addresses_are_no_violation(void **state)
 {
 	(void)state;
@@ -326,18 +340,23 @@ static void what_was_learned_of_a_zone_lives_through_a_reload(void **state)
 static void a_warm_name_never_expires(void **state)
 {
 	(void)state;
-	start(CONF("keep-warm: [www.corp.example]"));
-	assert_int_equal(world_upstream(w, "10.0.1.1")->asked, 1);
-	/* TTL 60: refreshed with 6 s left. */
-	for (int i = 0; i < 60; i++) {
-		unsigned query = world_ask(w, "www.corp.example", "A");
-		assert_non_null(world_reply(w, query));
-		assert_int_equal(world_reply(w, query)->ede, -1);
-		world_run_ms(w, 10000);
+	for (int enforced = 0; enforced < 2; enforced++) {
+		start(enforced ? CONF("keep-warm: [www.corp.example], expect: private, guard: enforce")
+			       : CONF("keep-warm: [www.corp.example]"));
+		assert_int_equal(world_upstream(w, "10.0.1.1")->asked, 1);
+		/* TTL 60: refreshed with 6 s left. */
+		for (int i = 0; i < 60; i++) {
+			unsigned query = world_ask(w, "www.corp.example", "A");
+			assert_non_null(world_reply(w, query));
+			assert_int_equal(world_reply(w, query)->ede, -1);
+			world_run_ms(w, 10000);
+		}
+		unsigned asked = world_upstream(w, "10.0.1.1")->asked;
+		if (asked < 10 || asked > 13)
+			fail_msg("%u refreshes in 10 minutes", asked);
+		if (!enforced)
+			world_free(w);
 	}
-	unsigned asked = world_upstream(w, "10.0.1.1")->asked;
-	if (asked < 10 || asked > 13)
-		fail_msg("%u refreshes in 10 minutes", asked);
 }
 
 static void a_warm_name_is_not_asked_while_the_endpoint_is_down(void **state)
@@ -382,6 +401,7 @@ int main(void)
 		cmocka_unit_test_teardown(an_enforced_zone_that_all_break_is_blocked, end),
 		cmocka_unit_test_teardown(the_last_good_answer_is_given_where_all_break_it, end),
 		cmocka_unit_test_teardown(an_enforced_zone_with_one_az_asks_once_more, end),
+		cmocka_unit_test_teardown(a_blocked_address_is_not_asked_again_while_another_may_answer, end),
 		cmocka_unit_test_teardown(answers_without_addresses_are_no_violation, end),
 		cmocka_unit_test_teardown(a_guard_that_is_off_looks_at_nothing, end),
 		cmocka_unit_test_teardown(violations_live_through_a_reload, end),

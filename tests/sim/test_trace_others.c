@@ -72,6 +72,22 @@ static void answer_all_day(const char *zone)
 	assert_int_equal(ask_within(name, "A", 100)->rcode, DNS_NOERROR);
 }
 
+/* They are well as long as they say something. */
+static void servers_that_refuse_probes_are_up_before_anything_was_asked(void **state)
+{
+	static const uint16_t rcodes[] = {DNS_REFUSED, DNS_NOTIMP, DNS_FORMERR};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rcodes); i++) {
+		ns_rcode = rcodes[i];
+		begin(local);
+		world_run_ms(w, 3600000);
+		assert_false(world_pool(w, "local")->down);
+		assert_int_equal(state_of(local[0]), HEALTH_UP);
+		assert_int_equal(state_of(local[1]), HEALTH_UP);
+		end(state);
+	}
+}
+
 static void servers_that_refuse_probes_and_answer_names_are_asked(void **state)
 {
 	(void)state;
@@ -111,10 +127,60 @@ static void servers_that_answer_probes_no_more_are_asked_all_the_same(void **sta
 	world_run_ms(w, 3600000);
 	answer_all_day("printer.test");
 	world_run_ms(w, 3600000);
-	/* What is known costs no waiting, and is made fresh behind the client's back. */
 	const struct world_reply *r = ask_within("late.printer.test", "A", 50);
 	assert_non_null(r);
 	assert_int_equal(r->rcode, DNS_NOERROR);
+}
+
+static void stale_answer_of_servers_that_are_down_is_made_fresh_behind_the_clients_back(void **state)
+{
+	(void)state;
+	begin(local);
+	assert_non_null(ask_within("www.example.org", "A", 100));
+	cut_off = true;
+	world_run_ms(w, 2000);
+	ask_within("new.example.org", "A", 4100);
+	assert_true(world_pool(w, "local")->down);
+	cut_off = false;
+	ns_silent = true;
+	assert_int_equal(ask_within("www.example.org", "A", 20)->ede, DNS_EDE_STALE_ANSWER);
+	const struct world_reply *r = ask_within("www.example.org", "A", 20);
+	assert_int_equal(r->rcode, DNS_NOERROR);
+	assert_int_equal(r->ede, -1);
+}
+
+static enum health_cause cause_of(const char *ip)
+{
+	static const struct health_rules rules = {.fall = 3, .rise = 2};
+	struct health_report r;
+
+	health_report(&world_upstream_state(w, ip)->health, &rules, &r);
+	return r.cause;
+}
+
+/* Who was not heard from since is told of as such, not as one that left questions unanswered: whether the other one answers at once, or
+ * after longer than any address is waited for. */
+static void question_sent_into_an_outage_is_no_evidence_after_it(void **state)
+{
+	(void)state;
+	begin(office);
+	assert_non_null(ask_within("www.office.example", "A", 100));
+	cut_off = ns_silent = true;
+	ask_within("new.office.example", "A", 6000);
+	assert_true(world_pool(w, "office")->down);
+	cut_off = false;
+	at(office[0])->silent_name = "l";
+	at(office[1])->slow_name = "late";
+	at(office[1])->slow_us = 1500 * US_PER_MS;
+	unsigned late = world_ask(w, "late.office.example", "A"), lively = world_ask(w, "lively.office.example", "A");
+	while (world_reply(w, lively) == NULL)
+		world_run_ms(w, 1);
+	assert_false(world_pool(w, "office")->down);
+	world_run_ms(w, 200); /* overdue by now; a probe is waited for longer */
+	assert_int_equal(cause_of(office[0]), HEALTH_CAUSE_OUTAGE);
+	while (world_reply(w, late) == NULL)
+		world_run_ms(w, 1);
+	assert_int_equal(cause_of(office[0]), HEALTH_CAUSE_PROBE_SILENT);
 }
 
 #define TWO_GROUPS                                                                                                           \
@@ -182,10 +248,13 @@ static void servers_that_are_gone_are_down_and_the_first_answer_opens_them(void 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(servers_that_refuse_probes_are_up_before_anything_was_asked, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_refuse_probes_and_answer_names_are_asked, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_fail_at_the_root_and_answer_names_are_asked, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_leave_probes_unanswered_and_answer_names_are_asked, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_answer_probes_no_more_are_asked_all_the_same, set_up, end),
+		cmocka_unit_test_setup_teardown(stale_answer_of_servers_that_are_down_is_made_fresh_behind_the_clients_back, set_up, end),
+		cmocka_unit_test_setup_teardown(question_sent_into_an_outage_is_no_evidence_after_it, set_up, end),
 		cmocka_unit_test_setup_teardown(second_group_is_asked_when_the_first_dies_though_neither_answers_probes, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_are_gone_are_down_and_the_first_answer_opens_them, set_up, end),
 	};
