@@ -5,8 +5,9 @@
 
 #include <stddef.h>
 
-/* Octets of the character of UTF-8 at `s`, 2 to 4; 0 if it is ASCII, none at all (RFC 3629), or a control character of the upper half
- * (U+0080 to U+009F), which some terminals obey. Reads no further than the zero at the end. */
+/* Octets of the character of UTF-8 at `s`, 2 to 4; 0 if it is ASCII, none at all (RFC 3629), or one that is obeyed instead of shown: the
+ * control characters of the upper half (U+0080 to U+009F), what ends a line (U+2028, U+2029: of YAML as well), what turns the direction
+ * (U+202A to U+202E, U+2066 to U+2069), a byte order mark (U+FEFF), U+FFFE and U+FFFF. Reads no further than the zero at the end. */
 size_t utf8_multibyte(const char *s);
 
 #endif

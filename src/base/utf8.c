@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/utf8.h"
 
+#include <stdbool.h>
+
+/* Of three octets. */
+static bool is_obeyed(const unsigned char *c)
+{
+	unsigned code = (c[0] & 0x0fu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu);
+
+	return (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff || code >= 0xfffe;
+}
+
 size_t utf8_multibyte(const char *s)
 {
 	const unsigned char *c = (const unsigned char *)s;
@@ -13,5 +23,5 @@ size_t utf8_multibyte(const char *s)
 	for (size_t i = 2; i < len; i++)
 		if (c[i] < 0x80 || c[i] > 0xbf)
 			return 0;
-	return len;
+	return len == 3 && is_obeyed(c) ? 0 : len;
 }

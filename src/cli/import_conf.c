@@ -202,8 +202,12 @@ static struct zone *add_zone(struct draft *d, const char *text, uint16_t route)
 	char name[TEXT_NAME_MAX];
 	struct name n;
 
-	if (text == NULL || !read_name(&n, text) || n.labels == 0) {
+	if (text == NULL || !read_name(&n, text)) {
 		import_note(d->import, "a zone called %.64s is left out: that is no domain name", text != NULL ? text : "nothing");
+		return NULL;
+	}
+	if (n.labels == 0) {
+		import_note(d->import, "the zone . is left out: every name would go to the endpoint; if that is meant, write it by hand");
 		return NULL;
 	}
 	struct zone *there = find_zone(d, &n);
@@ -401,6 +405,17 @@ static unsigned write_services(struct draft *d, const char *region, int wanted)
 
 /* ---- writing ---- */
 
+/* As much of a text as a comment may hold, in whole characters. */
+static const char *shorten(const char *text, char cell[SCREEN_CELL_MAX])
+{
+	size_t len = strlen(screen_safe(text, cell));
+
+	for (len = MIN(len, (size_t)COMMENT_MAX); ((unsigned char)cell[len] & 0xc0) == 0x80; len--)
+		;
+	cell[len] = '\0';
+	return cell;
+}
+
 /* Those of the texts that are there, behind whatever stands on the line. */
 static void write_comment(FILE *out, const char *const *texts, size_t count)
 {
@@ -410,7 +425,7 @@ static void write_comment(FILE *out, const char *const *texts, size_t count)
 	for (size_t k = 0; k < count; k++) {
 		if (texts[k] == NULL || *texts[k] == '\0')
 			continue;
-		fprintf(out, "%s%.*s", before, COMMENT_MAX, screen_safe(texts[k], cell));
+		fprintf(out, "%s%s", before, shorten(texts[k], cell));
 		before = ", ";
 	}
 	fputc('\n', out);
@@ -428,7 +443,7 @@ static void write_address(const struct draft *d, const struct import_join_endpoi
 	write_comment(d->out, &a->status, 1);
 	if (a->ip6 != NULL) {
 		char cell[SCREEN_CELL_MAX];
-		fprintf(d->out, "      # the same interface has the address %.*s\n", COMMENT_MAX, screen_safe(a->ip6, cell));
+		fprintf(d->out, "      # the same interface has the address %s\n", shorten(a->ip6, cell));
 	}
 	free(ip);
 	free(az);

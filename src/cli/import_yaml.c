@@ -20,8 +20,11 @@ bool import_yaml_takes(char why[SCREEN_CELL_MAX], const char *format, ...)
 	diagnostics_init(&d);
 	struct config *c = config_load_text(text, (size_t)len, &d);
 	bool taken = c != NULL;
-	if (!taken)
-		snprintf(why, SCREEN_CELL_MAX, "%s", d.rows[0].sentence);
+	for (size_t k = 0; !taken && k < d.count; k++)
+		if (d.rows[k].kind == DIAGNOSTIC_ERROR) {
+			snprintf(why, SCREEN_CELL_MAX, "%s", d.rows[k].sentence);
+			break;
+		}
 	config_free(c);
 	diagnostics_deinit(&d);
 	free(text);

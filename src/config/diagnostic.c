@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 void diagnostics_init(struct diagnostics *d)
 {
 	memset(d, 0, sizeof(*d));
@@ -18,16 +20,6 @@ void diagnostics_deinit(struct diagnostics *d)
 	memset(d, 0, sizeof(*d));
 }
 
-/* A control character: C0, DEL, or a C1 one, which UTF-8 spells C2 80 to C2 9F. Returns its octets, 0 for anything else. */
-static size_t control_octets(const char *text)
-{
-	unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
-
-	if (first < ' ' || first == 0x7f)
-		return 1;
-	return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
-}
-
 /* Sentences quote the file, which may hold anything ("\e[2J" in quotes is legal YAML), and end in a terminal. */
 static char *escape(const char *text)
 {
@@ -36,11 +28,12 @@ static char *escape(const char *text)
 	if (!out)
 		return NULL;
 	while (*text != '\0') {
-		size_t octets = control_octets(text);
-		if (octets == 0)
-			*to++ = *text++;
-		for (; octets > 0; octets--)
+		size_t octets = utf8_multibyte(text);
+		if (octets == 0 && (*text < ' ' || *text > '~'))
 			to += snprintf(to, sizeof("\\xff"), "\\x%02x", (unsigned char)*text++);
+		else
+			for (octets = MAX(octets, (size_t)1); octets > 0; octets--)
+				*to++ = *text++;
 	}
 	*to = '\0';
 	return out;

@@ -14,7 +14,7 @@
 static void characters_are_measured_in_octets(void **state)
 {
 	static const char *const rows[] = {"\u00e9", "\u00a0", "\u07ff",
-					   "\u0800",     "\uc11c",    "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"};
+					   "\u0800",     "\uc11c",    "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff"};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -45,12 +45,25 @@ static void controls_of_the_upper_half_are_none(void **state)
 	}
 }
 
+static void what_is_obeyed_is_not_shown(void **state)
+{
+	static const char *const obeyed[] = {"\u2028", "\u2029", "\u202a", "\u202e", "\u2066", "\u2069", "\ufeff", "\ufffe", "\uffff"};
+	static const char *const shown[] = {"\u2027", "\u202f", "\u2065", "\u206a", "\ufefe", "\uff00"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(obeyed); i++)
+		assert_int_equal(utf8_multibyte(obeyed[i]), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		assert_int_equal(utf8_multibyte(shown[i]), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(characters_are_measured_in_octets),
 		cmocka_unit_test(what_is_none_is_none),
 		cmocka_unit_test(controls_of_the_upper_half_are_none),
+		cmocka_unit_test(what_is_obeyed_is_not_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,6 +99,33 @@ static void a_state_that_is_not_well_brings_its_message(void **state)
 	expect("  in-1:  # in-1, ACTION_NEEDED, look\\x0aat: it\\x1b\n");
 }
 
+/* What AWS stores there is anybody's text: it must not end the comment, nor may the comment end within a character. */
+static void a_comment_stays_one(void **state)
+{
+	static const char *const comments[] = {"ERP\u2028local-upstreams: [203.0.113.66]", "ERP\u2029x", "\ufeffERP", "\xc2\x85" "ERP"};
+	char text[2048], syllables[256 * 3 + 1];
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_SIZE(comments); k++) {
+		snprintf(text, sizeof(text), HUB "{'HostedZones': [{'Name': 'a.example.', 'Config': {'PrivateZone': true, 'Comment': '%s'}}]}",
+			 comments[k]);
+		run(text);
+		imported_expect_note(&s, "1 zones, 0 local upstreams");
+		expect_no("\u2028");
+	}
+	for (size_t k = 0; k < 3; k++) {
+		memset(syllables, 'x', k);
+		for (size_t i = 0; i < 200; i++)
+			memcpy(syllables + k + 3 * i, "\uc11c", 4);
+		snprintf(text, sizeof(text), HUB "{'HostedZones': [{'Name': 'a.example.', 'Config': {'PrivateZone': true, 'Comment': '%s'}}]}",
+			 syllables);
+		tear_down(state);
+		set_up(state);
+		run(text);
+		expect("\uc11c\uc11c\n");
+	}
+}
+
 static void only_private_zones_are_written_each_once(void **state)
 {
 	(void)state;
@@ -138,7 +165,7 @@ static void names_of_all_kinds_become_zones_or_remarks(void **state)
 	expect_no("HOME}");
 	imported_expect_note(&s, "the zone localhost is left out: ");
 	imported_expect_note(&s, "a zone called a..b is left out: that is no domain name\n");
-	imported_expect_note(&s, "a zone called . is left out");
+	imported_expect_note(&s, "the zone . is left out: every name would go to the endpoint");
 	imported_expect_note(&s, "a zone called nothing is left out");
 }
 
@@ -253,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_endpoint_stands_with_its_azs_and_states),
 		TEST(a_state_that_is_not_well_brings_its_message),
+		TEST(a_comment_stays_one),
 		TEST(only_private_zones_are_written_each_once),
 		TEST(a_zone_that_the_vpc_does_not_list_is_remarked),
 		TEST(an_empty_list_of_the_vpc_counts_too),

@@ -181,7 +181,7 @@ static void an_az_that_zones_conf_refuses_is_not_written(void **state)
 		"{'IpAddresses': [{'Ip': '10.0.0.1', 'SubnetId': 's'}]}{'Subnets': [{'SubnetId': 's', 'AvailabilityZoneId': 'a}, b'}]}");
 	assert_true(run(NULL, NULL));
 	expect("inbound: 10.0.0.1");
-	imported_expect_note(&s, "the AZ of 10.0.0.1 is left out");
+	imported_expect_note(&s, "the AZ of 10.0.0.1 is left out: `az` must be the name of an AZ");
 }
 
 static void a_list_too_many_is_noticed(void **state)
