@@ -10,12 +10,14 @@ struct json_t;
 /* How long an answer may take. A daemon that says nothing for so long to `alive` is not alive; reading a large file takes its time. */
 enum { ASK_ALIVE_MS = 5000, ASK_MS = 60000 };
 
-/* --control, else `control:` of zones.conf (the default file may be missing), else the default. Heap. */
-NODISCARD char *ask_path(const struct cli *c);
+enum { ASK_WHY_MAX = 512 };
+
+/* --control, else `control:` of zones.conf, else the default. Heap. NULL: the file was named and does not tell, as `why` says; or there
+ * is no memory. */
+NODISCARD char *ask_path(const struct cli *c, char why[ASK_WHY_MAX]);
 
 /* Sends `question` (takes it) and returns the answer, an object that the caller gives back. NULL: nobody serves there, or the answer is
  * none; `why` says it in a sentence without a full stop. An answer that holds an error is returned like any other. */
-enum { ASK_WHY_MAX = 512 };
 NODISCARD struct json_t *ask_try(const struct cli *c, struct json_t *question, int timeout_ms, char why[ASK_WHY_MAX]);
 
 /* The same, with the sentence on stderr. */

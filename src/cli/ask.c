@@ -13,11 +13,20 @@
 #include "config/config.h"
 #include "net/control.h"
 
-char *ask_path(const struct cli *c)
+char *ask_path(const struct cli *c, char why[ASK_WHY_MAX])
 {
+	char *control;
+
 	if (c->control != NULL)
 		return strdup(c->control);
-	return config_read_control(c->zones_path);
+	int error = config_read_control(c->zones_path, &control);
+	if (error == 0 || control == NULL || !c->zones_given)
+		return control;
+	/* Another daemon may have the default one. */
+	snprintf(why, ASK_WHY_MAX, "%s: %s: it does not say where its daemon listens to commands, --control does", c->zones_path,
+		 error == -EINVAL ? "`control` is no path" : strerror(-error));
+	free(control);
+	return NULL;
 }
 
 static void describe(const char *path, int error, struct strbuf *why)
@@ -46,13 +55,18 @@ static void describe(const char *path, int error, struct strbuf *why)
 
 struct json_t *ask_try(const struct cli *c, struct json_t *question, int timeout_ms, char why[ASK_WHY_MAX])
 {
-	char *path = ask_path(c), *line = json_dumps(question, JSON_COMPACT | JSON_ENSURE_ASCII);
+	char *path, *line = json_dumps(question, JSON_COMPACT | JSON_ENSURE_ASCII);
 	struct control_reply reply = {.text = NULL};
 	json_t *answer = NULL;
 	struct strbuf s;
 
 	strbuf_init(&s, why, ASK_WHY_MAX);
 	json_decref(question);
+	path = ask_path(c, why);
+	if (path == NULL && *why != '\0') {
+		free(line);
+		return NULL;
+	}
 	int error = path != NULL && line != NULL ? control_ask(path, line, &reply, timeout_ms) : -ENOMEM;
 	if (error == 0)
 		answer = json_loadb(reply.text, reply.len, 0, NULL);

@@ -203,7 +203,7 @@ static void print_json(const struct survey *s, const struct findings *f)
 
 static int examine(const struct cli *cli, const struct config *c)
 {
-	char *control = ask_path(cli);
+	char why[ASK_WHY_MAX], *control = ask_path(cli, why);
 	const struct config_endpoint *local = &c->endpoints[0];
 	struct addr upstreams[CONFIG_MAX_ADDRESSES];
 	struct findings findings = {0};

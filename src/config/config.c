@@ -448,24 +448,55 @@ struct config *config_load(const char *path, struct diagnostics *d)
 	return config_load_listening(path, NULL, 0, d);
 }
 
-char *config_read_control(const char *path)
+/* What the map says; NULL: nothing that could be a path. */
+static const char *find_control(const struct yaml_tree *tree, bool *there)
 {
-	const char *control = option_find(SECTION_top, "control")->standard;
+	const struct yaml *root = tree ? yaml_tree_root(tree) : NULL;
+	const struct yaml *key = root && root->kind == YAML_MAP ? yaml_tree_find(root, "control") : NULL;
+
+	*there = key != NULL;
+	return key && key->value->kind == YAML_WORD && key->value->text[0] != '\0' ? key->value->text : NULL;
+}
+
+/* The line of a text that is no YAML as a whole, as a text of its own: it begins with the key. Returns its octets, 0: there is none. */
+static size_t find_control_line(const char *text, size_t len, const char **line)
+{
+	static const char key[] = "control:";
+	const char *end = text + len;
+
+	for (*line = text; *line < end;) {
+		const char *stop = memchr(*line, '\n', (size_t)(end - *line));
+		size_t octets = (size_t)((stop ? stop : end) - *line);
+		if (octets >= sizeof(key) - 1 && memcmp(*line, key, sizeof(key) - 1) == 0)
+			return octets;
+		*line += octets + (stop != NULL);
+	}
+	return 0;
+}
+
+int config_read_control(const char *path, char **control)
+{
 	struct yaml_tree *tree = NULL;
 	struct diagnostics d;
+	const char *line;
+	bool there;
 	char *text;
 
 	diagnostics_init(&d);
 	ssize_t len = read_source(path, MAY_WAIT, &text);
-	if (len >= 0 && len <= YAML_MAX_BYTES)
+	if (len >= 0)
 		tree = yaml_tree_read(text, (size_t)len, &d);
-	const struct yaml *root = tree ? yaml_tree_root(tree) : NULL;
-	const struct yaml *key = root && root->kind == YAML_MAP ? yaml_tree_find(root, "control") : NULL;
-	if (key && key->value->kind == YAML_WORD && key->value->text[0] != '\0')
-		control = key->value->text;
-	char *copy = strdup(control);
+	size_t octets = len >= 0 && !tree ? find_control_line(text, (size_t)len, &line) : 0;
+	if (octets > 0) {
+		diagnostics_deinit(&d);
+		tree = yaml_tree_read(line, octets, &d);
+	}
+	const char *found = find_control(tree, &there);
+	*control = strdup(found ? found : option_find(SECTION_top, "control")->standard);
 	yaml_tree_free(tree);
 	free(text);
 	diagnostics_deinit(&d);
-	return copy;
+	if (!*control)
+		return -ENOMEM;
+	return len < 0 ? (int)len : (there || octets > 0) && !found ? -EINVAL : 0;
 }

@@ -9,7 +9,7 @@
 
 static void expect_path(const struct cli *c, const char *expected)
 {
-	char *path = ask_path(c);
+	char why[ASK_WHY_MAX], *path = ask_path(c, why);
 
 	assert_string_equal(path, expected);
 	free(path);
@@ -29,8 +29,23 @@ static void the_option_wins_then_the_file_then_the_default(void **state)
 	expect_path(&c, "c.sock");
 	c.control = NULL;
 	c.zones_path = "/nowhere/zones.conf";
+	c.zones_given = false; /* nobody has written one: no wonder */
 	expect_path(&c, "/run/r53fwd/control.sock");
 	unlink(file);
+}
+
+/* The default socket may be another daemon's. */
+static void file_that_was_named_and_does_not_tell_is_an_error(void **state)
+{
+	struct cli c = {.zones_path = "/nowhere/zones.conf", .zones_given = true};
+	char why[ASK_WHY_MAX];
+
+	(void)state;
+	assert_null(ask_path(&c, why));
+	assert_string_equal(why, "/nowhere/zones.conf: No such file or directory: it does not say where its daemon listens to commands, "
+				 "--control does");
+	assert_null(ask_try(&c, json_pack("{s:s}", "command", "x"), ASK_MS, why));
+	assert_non_null(strstr(why, "/nowhere/zones.conf"));
 }
 
 /* What is asked by a command of the test's own. */
@@ -145,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_option_wins_then_the_file_then_the_default),
+		cmocka_unit_test(file_that_was_named_and_does_not_tell_is_an_error),
 		cmocka_unit_test(the_answer_is_brought),
 		cmocka_unit_test(nobody_there_is_said_with_the_path),
 		cmocka_unit_test(what_is_no_answer_is_said_to_be_none),

@@ -269,14 +269,15 @@ static void the_digest_tells_whether_a_file_has_changed(void **state)
 }
 
 /* What config_read_control finds in a file with this text. */
-static void expect_control(const char *text, const char *expected)
+static void expect_control(const char *text, int error, const char *expected)
 {
 	char path[] = "/tmp/r53fwd-config-XXXXXX";
 	int fd = mkstemp(path);
 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	char *control = config_read_control(path);
+	char *control;
+	assert_int_equal(config_read_control(path, &control), error);
 	assert_string_equal(control, expected);
 	free(control);
 	unlink(path);
@@ -287,15 +288,22 @@ static void control_is_found_in_a_file_that_is_wrong(void **state)
 	static const char standard[] = "/run/r53fwd/control.sock";
 
 	(void)state;
-	expect_control("zones: []\ncontrol: /a/b.sock\n", "/a/b.sock");
-	expect_control("zone: 1\ncontrol: b.sock\nworkers: many\n", "b.sock");
-	expect_control("", standard);
-	expect_control("- a list\n", standard);
-	expect_control("control: [x]\n", standard);
-	expect_control("control: ''\n", standard);
-	expect_control("control: [no yaml\n", standard);
-	expect_control("control: ${R53FWD_TEST_UNSET}\n", standard);
-	char *control = config_read_control("/nowhere/zones.conf");
+	expect_control("zones: []\ncontrol: /a/b.sock\n", 0, "/a/b.sock");
+	expect_control("zone: 1\ncontrol: b.sock\nworkers: many\n", 0, "b.sock");
+	expect_control("", 0, standard);
+	expect_control("- a list\n", 0, standard);
+	expect_control("control: [x]\n", -EINVAL, standard);
+	expect_control("control: ''\n", -EINVAL, standard);
+	expect_control("control: ${R53FWD_TEST_UNSET}\n", -EINVAL, standard);
+	/* No YAML at all. */
+	expect_control("zones: [\ncontrol: '/a/b.sock' # ours\n", 0, "/a/b.sock");
+	expect_control("control: /a/b.sock\nzones:\n\t- x\n", 0, "/a/b.sock");
+	expect_control("zones: [\ncontrol: /a/b.sock", 0, "/a/b.sock");
+	expect_control("zones: [\n", 0, standard);
+	expect_control("zones: [\n  control: /a/b.sock\n", 0, standard);
+	expect_control("control: [no yaml\n", -EINVAL, standard);
+	char *control;
+	assert_int_equal(config_read_control("/nowhere/zones.conf", &control), -ENOENT);
 	assert_string_equal(control, standard);
 	free(control);
 }
@@ -325,7 +333,8 @@ static void the_whole_file_may_stand_in_the_environment(void **state)
 	assert_int_equal(d.count, 0);
 	assert_int_equal(c->endpoints[0].count, 1);
 	config_free(c);
-	char *control = config_read_control(CONFIG_INLINE);
+	char *control;
+	assert_int_equal(config_read_control(CONFIG_INLINE, &control), 0);
 	assert_string_equal(control, "/a/b.sock");
 	free(control);
 	setenv(CONFIG_INLINE, "zones: []\nwrong: 1\n", 1);
