@@ -99,6 +99,8 @@ static void a_state_that_is_not_well_brings_its_message(void **state)
 	expect("  in-1:  # in-1, ACTION_NEEDED, look\\x0aat: it\\x1b\n");
 }
 
+#define COMMENTED HUB "{'HostedZones': [{'Name': 'a.example.', 'Config': {'PrivateZone': true, 'Comment': '%s'}}]}"
+
 /* What AWS stores there is anybody's text: it must not end the comment, nor may the comment end within a character. */
 static void a_comment_stays_one(void **state)
 {
@@ -107,8 +109,7 @@ static void a_comment_stays_one(void **state)
 
 	(void)state;
 	for (size_t k = 0; k < ARRAY_SIZE(comments); k++) {
-		snprintf(text, sizeof(text), HUB "{'HostedZones': [{'Name': 'a.example.', 'Config': {'PrivateZone': true, 'Comment': '%s'}}]}",
-			 comments[k]);
+		snprintf(text, sizeof(text), COMMENTED, comments[k]);
 		run(text);
 		imported_expect_note(&s, "1 zones, 0 local upstreams");
 		expect_no("\u2028");
@@ -117,8 +118,7 @@ static void a_comment_stays_one(void **state)
 		memset(syllables, 'x', k);
 		for (size_t i = 0; i < 200; i++)
 			memcpy(syllables + k + 3 * i, "\uc11c", 4);
-		snprintf(text, sizeof(text), HUB "{'HostedZones': [{'Name': 'a.example.', 'Config': {'PrivateZone': true, 'Comment': '%s'}}]}",
-			 syllables);
+		snprintf(text, sizeof(text), COMMENTED, syllables);
 		tear_down(state);
 		set_up(state);
 		run(text);
