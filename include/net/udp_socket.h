@@ -13,6 +13,22 @@
  * another source. ICMP errors go to its error queue. Returns the descriptor or -errno. */
 NODISCARD int udp_socket_open(const struct addr *upstream, struct random *random);
 
+/* Which address of this host the sockets towards one upstream send from. The kernel chooses it when a socket is connected, and keeps it:
+ * when that address goes, or another way leads there (a VPN comes up), nothing comes back to the sockets that are open. */
+struct udp_socket_source {
+	struct addr chosen;  /* as far as is known; empty before the first look */
+	uint32_t moves;      /* how often it has changed */
+	uint64_t looked_us;  /* the last time */
+	bool doubtful;       /* something went unanswered since */
+};
+
+/* Looks which address the system would choose now, at most once a second and only if that is doubtful. */
+void udp_socket_look(struct udp_socket_source *s, const struct addr *upstream, uint64_t now_us);
+
+/* Gives an open socket the source that the system chooses now; its port stays. What has come and was not read is dropped. Returns 0, or
+ * -errno: then it hears anybody, and nothing that comes there may be believed. */
+NODISCARD int udp_socket_move(int fd, const struct addr *upstream);
+
 /* What the error queue holds next. */
 struct udp_socket_error {
 	int error;   /* errno; 0 when it says nothing of reachability */

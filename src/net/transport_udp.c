@@ -10,6 +10,9 @@
  * use, after which it only drains: it goes on receiving until its last attempt has ended. A port not used for 180 s
  * is closed.
  *
+ * The source: once something was given up unanswered, it is looked which address of this host the system would choose now; if it is
+ * another one, each port is moved to it at its next use.
+ *
  * The numbers. S = source_ports / 2 slots (at least one). A slot opens a port only when the port before its last one
  * was used 180 s ago or longer: three consecutive ports of a slot never lie within 180 s, so any 180 s see at most
  * two ports a slot, 2 S <= source_ports in all. Who guesses blindly must hit one of 65,536 ids, one of 64,512 ports
@@ -49,8 +52,10 @@ struct port {
 	uint32_t attempts;              /* open, those that wait for flush included */
 	uint32_t strays;                /* datagrams that fit nothing */
 	uint32_t forgiven;              /* attempts given up: each may yet be answered late, which is no guess */
+	uint32_t moves;                 /* the transport's, when its source was chosen */
 	uint64_t opened_us, used_us;
 	bool draining, closed;
+	bool deaf;                      /* it could not be moved: what comes there may be anybody's */
 };
 
 struct slot {
@@ -71,6 +76,7 @@ struct transport_udp {
 	struct transport base;
 	struct udp_thread *thread;
 	struct addr upstream;
+	struct udp_socket_source source;
 	uint32_t slot_count, slot_room; /* in use; there are */
 	struct slot *slots;
 	struct list *buckets;      /* open attempts by port and id; allocated at the first send */
@@ -187,6 +193,7 @@ static struct port *open_port(struct transport_udp *u, uint32_t slot_number, int
 		return NULL;
 	}
 	loop_watch(&p->poll, UV_READABLE | UV_PRIORITIZED, on_event);
+	p->moves = u->source.moves;
 	if (s->sides[s->newest] != NULL)
 		s->newest ^= 1;
 	p->transport = u;
@@ -245,6 +252,13 @@ static struct port *search_port(struct transport_udp *u, bool may_open, int *err
 	return NULL;
 }
 
+static void move(struct port *p)
+{
+	struct transport_udp *u = p->transport;
+	p->deaf = udp_socket_move(p->fd, &u->upstream) < 0;
+	p->moves = u->source.moves;
+}
+
 static struct port *pick_port(struct transport_udp *u, int *error)
 {
 	const struct transport_env *env = u->base.env;
@@ -255,6 +269,9 @@ static struct port *pick_port(struct transport_udp *u, int *error)
 		p = search_port(u, true, error);
 	if (p == NULL && *error == 0)
 		*error = -EBUSY;
+	udp_socket_look(&u->source, &u->upstream, now_of(u));
+	if (p != NULL && UNLIKELY(p->moves != u->source.moves || p->deaf))
+		move(p);
 	return p;
 }
 
@@ -373,6 +390,7 @@ static void udp_cancel(struct transport *t, struct transport_attempt *a)
 		}
 	}
 	p->forgiven = MIN(p->forgiven + 1, (uint32_t)FORGIVEN_MAX);
+	u->source.doubtful = true;
 	leave(p, a);
 }
 
@@ -475,7 +493,7 @@ static void read_datagrams(struct port *p)
 			again = true; /* an ICMP error's errno, see transmit */
 			continue;
 		}
-		for (int i = 0; i < count && !p->closed; i++) {
+		for (int i = 0; i < count && !p->closed && !p->deaf; i++) {
 			/* Nobody was allowed to send more than 1232 bytes: what was cut here is as good as garbage. */
 			bool cut = buffers->in[i].msg_hdr.msg_flags & MSG_TRUNC;
 			take_datagram(p, buffers->in_bytes[i], cut ? 0 : buffers->in[i].msg_len);

@@ -12,6 +12,7 @@
 #include <linux/errqueue.h>
 #include <unistd.h>
 
+#define LOOK_US US_PER_S
 enum { PORT_LOWEST = 1024, PORT_COUNT = 65536 - PORT_LOWEST, PORT_TRIES = 10 };
 
 static int bind_random(int fd, struct random *random, sa_family_t family)
@@ -47,12 +48,61 @@ static int set_options(int fd, sa_family_t family)
 	return 0;
 }
 
+/* Between bind and connect anybody may have left a datagram: from here on the kernel looks at the source. */
+static void drop_unread(int fd)
+{
+	uint8_t byte;
+	while (recv(fd, &byte, sizeof(byte), 0) >= 0)
+		continue;
+}
+
+static int make_socket(const struct addr *upstream)
+{
+	int fd = socket(upstream->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int choose_source(const struct addr *upstream, struct addr *source)
+{
+	socklen_t len = sizeof(*source);
+	int fd = make_socket(upstream);
+	if (fd < 0)
+		return fd;
+	int r = connect(fd, &upstream->sa, addr_len(upstream)) < 0 || getsockname(fd, &source->sa, &len) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
+
+void udp_socket_look(struct udp_socket_source *s, const struct addr *upstream, uint64_t now_us)
+{
+	bool known = s->chosen.sa.sa_family != AF_UNSPEC;
+	struct addr now = {.in = {.sin_family = AF_UNSPEC}};
+	if ((known && LIKELY(!s->doubtful)) || (s->looked_us != 0 && now_us < s->looked_us + LOOK_US))
+		return;
+	s->doubtful = false;
+	s->looked_us = now_us;
+	if (choose_source(upstream, &now) < 0 || (known && addr_equal_ip(&now, &s->chosen)))
+		return;
+	s->chosen = now;
+	s->moves += known;
+}
+
+/* A second connect alone would keep the source of the first. */
+int udp_socket_move(int fd, const struct addr *upstream)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	if (connect(fd, &nobody, sizeof(nobody)) < 0 || connect(fd, &upstream->sa, addr_len(upstream)) < 0)
+		return -errno;
+	drop_unread(fd);
+	return 0;
+}
+
 int udp_socket_open(const struct addr *upstream, struct random *random)
 {
 	sa_family_t family = upstream->sa.sa_family;
-	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = make_socket(upstream);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = set_options(fd, family);
 	if (r == 0)
 		r = bind_random(fd, random, family);
@@ -62,10 +112,7 @@ int udp_socket_open(const struct addr *upstream, struct random *random)
 		close(fd);
 		return r;
 	}
-	/* Between bind and connect anybody may have left a datagram: from here on the kernel looks at the source. */
-	uint8_t byte;
-	while (recv(fd, &byte, sizeof(byte), 0) >= 0)
-		continue;
+	drop_unread(fd);
 	return fd;
 }
 

@@ -80,7 +80,7 @@ class Network:
         self.router.ip("addr", "add", router_ip, "dev", router_device)
         space.ip("link", "set", device, "up")
         self.router.ip("link", "set", router_device, "up")
-        space.ip("route", "add", "default", "via", router_ip.split("/")[0])
+        space.ip("route", "replace", "default", "via", router_ip.split("/")[0])
 
     def filter(self, *rules):
         """The router's rules for what passes through it, in place of those before. No connection tracking: it would put fragments
@@ -159,6 +159,41 @@ class Path(Loaded):
     def check_all_well(self, sent):
         self.assertEqual(failed(sent), [], summary(sent))
         self.assertLess(slowest(sent), HARD_BOUND_S, summary(sent))
+
+
+class Host(Path):
+    """What happens to the host itself, while every port that may be open is."""
+
+    def begin_with_all_ports(self):
+        self.begin(conf="source-ports: 32")
+        for i in range(300):
+            self.expect(ask(self.fwd, f"port{i}.wild.corp.test"))
+
+    def expect_recovery(self):
+        """Soon, new names are answered one after the other: each port was moved. A port is kept for 180 s."""
+        names = (f"new{i}.wild.corp.test" for i in range(100000))
+
+        def all_are_well():
+            return all(ask(self.fwd, next(names)).rcode() == 0 for _ in range(100))
+
+        with self.within(4 * HARD_BOUND_S):
+            wait_for(all_are_well, patience_s=60, what="answers")
+
+    def test_address_that_changes_is_noticed(self):
+        self.begin_with_all_ports()
+        self.network.prem.ip("addr", "del", "10.9.0.2/24", "dev", "dx")
+        self.network.prem.ip("addr", "add", "10.9.0.3/24", "dev", "dx")
+        self.network.prem.ip("route", "replace", "default", "via", "10.9.0.1")
+        self.expect_recovery()
+
+    def test_vpn_that_comes_up_is_noticed(self):
+        """Behind it, only its own addresses are taken."""
+        self.network.join(self.network.prem, "vpn", "10.8.0.2/24", "vpn", "10.8.0.1/24")
+        self.network.prem.ip("route", "replace", "default", "via", "10.9.0.1")
+        self.begin_with_all_ports()
+        self.network.filter('ip daddr 10.20.0.0/16 iifname "vpn" ip saddr != 10.8.0.0/24 drop')
+        self.network.prem.ip("route", "add", "10.20.0.0/16", "via", "10.8.0.1")
+        self.expect_recovery()
 
 
 class OneAz(Path):
