@@ -7,8 +7,13 @@
  *
  * How it can fail: it is refused, reset, closed, not established in time, not acknowledged, or what arrives is no
  * DNS: then each open attempt fails with that errno (the end of the stream counts as ECONNRESET), and the next send
- * connects anew. Only one failure is nobody's fault: a server closes an idle connection in the moment we ask on it
- * again. Nothing was heard since we asked, so all open attempts are asked once more on a fresh connection. */
+ * connects anew. Three failures are no attempt's: all that are open are asked again on a fresh connection.
+ *
+ * - A server closes an idle connection in the moment we ask on it again: nothing was heard since.
+ * - It closes one on which it has answered: it takes so many questions a connection, or restarts (RFC 7766 section 6.2.4). Each
+ *   connection has to bring an answer, so that this ends.
+ * - It acknowledges, and answers nothing any more: its thread hangs, a proxy has lost what was behind it, or it has begun a message that
+ *   it does not end. New questions would follow the old ones into the same hole. */
 
 #include "net/transport.h"
 
@@ -30,6 +35,9 @@
 #define IDLE_US (10ULL * US_PER_S)
 enum { UNACKNOWLEDGED_MS = 4000 };
 
+/* Asked, and not one answer for so long: as long as any question is waited for. */
+#define UNANSWERED_US (4ULL * US_PER_S)
+
 /* As many attempts as a worker's 8,192 questions may have at one address, each of them two: more wait for nobody. With a quarter of all
  * ids in use, drawing a free one still takes two draws at the most, nearly always. 1 MiB of unsent output is more than 16,000 usual
  * questions; a repetition on a fresh connection holds every open attempt once, however long. */
@@ -44,8 +52,12 @@ struct connection {
 	int events;             /* that the handle waits for */
 	bool established, closed;
 	bool reused, heard;     /* asked again after it had been idle; something arrived since */
+	bool answered;          /* some attempt was, on this connection */
+	uint32_t owed;          /* questions asked, less messages that came: an attempt given up may yet be answered */
+	uint64_t owed_since_us; /* the first of them, or the last message */
 	uint64_t opened_us;
 	uint64_t idle_since_us; /* meaningful without open attempts */
+	uint64_t timer_us;      /* when the timer fires */
 	struct frame_reader reader;
 	uint8_t *out; /* heap: what has not left yet, of out_room octets */
 	size_t out_len, out_room;
@@ -102,6 +114,12 @@ static void free_connection(uv_handle_t *handle)
 	frame_reader_deinit(&c->reader); /* not earlier: a message of it may be with the owner */
 	free(c->out);
 	free(c);
+}
+
+static void set_timer(struct connection *c, uint64_t at_us)
+{
+	c->timer_us = at_us;
+	loop_timer_set(c->transport->timer, at_us);
 }
 
 static void close_connection(struct connection *c)
@@ -168,7 +186,7 @@ static int open_connection(struct transport_tcp *t)
 	watch(c);
 	t->connection = c;
 	t->base.env->sockets++;
-	loop_timer_set(t->timer, c->opened_us + CONNECT_US);
+	set_timer(c, c->opened_us + CONNECT_US);
 	return 0;
 }
 
@@ -198,6 +216,11 @@ static void write_question(struct connection *c, const struct transport_attempt 
 	size_t len = question_write(&a->asked, frame + 2);
 	dns_put16(frame, (uint16_t)len);
 	c->out_len += 2 + len;
+	if (c->owed++ > 0)
+		return;
+	c->owed_since_us = now_of(c->transport);
+	if (c->established && c->owed_since_us + UNANSWERED_US < c->timer_us) /* else it looks by then */
+		set_timer(c, c->owed_since_us + UNANSWERED_US);
 }
 
 /* Asks everything open again on a fresh connection, see above. */
@@ -233,14 +256,19 @@ static void fail_all(struct transport_tcp *t, int error)
 	}
 }
 
-static void lose(struct connection *c, int error)
+/* `anew`: what is open may be asked on another connection. */
+static void end_connection(struct connection *c, bool anew, int error)
 {
 	struct transport_tcp *t = c->transport;
-	bool closed_by_server = error == -ECONNRESET || error == -EPIPE;
-	bool nobodys_fault = closed_by_server && c->reused && !c->heard && t->base.open_attempts > 0;
 	close_connection(c);
-	if (!nobodys_fault || ask_again(t) < 0)
+	if (!anew || t->base.open_attempts == 0 || ask_again(t) < 0)
 		fail_all(t, error);
+}
+
+static void lose(struct connection *c, int error)
+{
+	bool closed_by_server = error == -ECONNRESET || error == -EPIPE;
+	end_connection(c, closed_by_server && (c->answered || (c->reused && !c->heard)), error);
 }
 
 static void write_out(struct connection *c)
@@ -264,10 +292,13 @@ static void write_out(struct connection *c)
 	watch(c);
 }
 
-static void take_message(struct transport_tcp *t, const uint8_t *message, size_t len)
+static void take_message(struct connection *c, const uint8_t *message, size_t len)
 {
+	struct transport_tcp *t = c->transport;
 	struct transport_env *env = t->base.env;
 	struct transport_attempt *a = find(t, dns_get16(message));
+	c->owed -= c->owed > 0;
+	c->owed_since_us = now_of(t);
 	/* Letter case is a defence against guesses from outside, which a connection does not let in: it need not be
 	 * right here. */
 	enum question_echo echo = a == NULL ? ECHO_NO : question_echo(&a->asked, message, len);
@@ -275,6 +306,7 @@ static void take_message(struct transport_tcp *t, const uint8_t *message, size_t
 		env->mismatched++; /* most likely late: its attempt was cancelled */
 		return;
 	}
+	c->answered = true;
 	end(t, a);
 	env->events.answered(env->events.arg, a, message, len);
 }
@@ -289,7 +321,7 @@ static void take_bytes(struct connection *c, const uint8_t *bytes, size_t len)
 			lose(c, r);
 		if (r <= 0)
 			return;
-		take_message(c->transport, message, message_len);
+		take_message(c, message, message_len);
 	}
 }
 
@@ -330,7 +362,8 @@ static void finish_connect(struct connection *c, int status)
 		return;
 	}
 	c->established = true;
-	loop_timer_set(t->timer, now_of(t) + IDLE_US);
+	c->owed_since_us = now_of(t);
+	set_timer(c, c->owed_since_us + UNANSWERED_US);
 	write_out(c);
 }
 
@@ -362,11 +395,14 @@ static void on_timer(void *arg)
 		return;
 	}
 	/* Set once per idle time, not once per question: so it has to look whether the time was idle indeed. */
-	uint64_t since_us = t->base.open_attempts == 0 ? c->idle_since_us : now_us;
-	if (now_us - since_us >= IDLE_US)
+	uint64_t idle_us = (t->base.open_attempts == 0 ? c->idle_since_us : now_us) + IDLE_US;
+	uint64_t unanswered_us = c->owed > 0 ? c->owed_since_us + UNANSWERED_US : UINT64_MAX;
+	if (now_us >= unanswered_us)
+		end_connection(c, true, -ETIMEDOUT);
+	else if (now_us >= idle_us)
 		close_connection(c);
 	else
-		loop_timer_set(t->timer, since_us + IDLE_US);
+		set_timer(c, MIN(idle_us, unanswered_us));
 }
 
 /* ---- the row ---- */

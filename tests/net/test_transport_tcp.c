@@ -83,12 +83,10 @@ static void close_in_the_middle_of_an_answer_fails_all(void **state)
 	(void)state;
 	ask_many(f, attempts, 5);
 	run_until_received(f, 5);
-	stub_send_answer(&f->stub, &f->stub.queries[0]);
 	assert_int_equal(send(f->stub.connections[0], "\0\x20half", 6, MSG_NOSIGNAL), 6);
 	stub_close_connection(&f->stub, 0);
 	run_until_reported(f, 5);
-	assert_int_equal(count_reports(f, REPORT_ANSWERED), 1);
-	assert_int_equal(count_reports(f, REPORT_FAILED), 4);
+	assert_int_equal(count_reports(f, REPORT_FAILED), 5);
 	assert_int_equal(f->reports[4].detail, -ECONNRESET);
 	assert_int_equal(f->transport->open_attempts, 0);
 	assert_int_equal(f->env.sockets, 0);
@@ -205,7 +203,7 @@ static void idle_connection_is_closed_after_ten_seconds(void **state)
 	fake_clock_fire();
 	assert_int_equal(f->env.sockets, 1);
 	ask(f, &a);
-	fake_clock_pass_s(60);
+	fake_clock_pass_s(3);
 	fake_clock_fire(); /* not idle: a question is open */
 	assert_int_equal(f->env.sockets, 1);
 	transport_cancel(&a);
@@ -270,19 +268,89 @@ static void but_only_once(void **state)
 	fixture_free(f);
 }
 
-static void and_not_when_something_was_heard(void **state)
+/* It takes so many questions a connection. */
+static void close_after_an_answer_is_made_good_as_long_as_there_are_some(void **state)
 {
 	struct fixture *f = start();
-	struct transport_attempt attempts[2] = {0};
+	struct transport_attempt attempts[4] = {0};
+	(void)state;
+	ask_many(f, attempts, 4);
+	run_until_received(f, 4);
+	stub_send_answer(&f->stub, &f->stub.queries[0]);
+	stub_close_connection(&f->stub, 0);
+	run_until_received(f, 4 + 3);
+	stub_send_answer(&f->stub, &f->stub.queries[4]);
+	stub_close_connection(&f->stub, 1);
+	run_until_received(f, 4 + 3 + 2);
+	assert_int_equal(count_reports(f, REPORT_ANSWERED), 2);
+	assert_int_equal(count_reports(f, REPORT_FAILED), 0);
+	stub_close_connection(&f->stub, 2); /* nothing came of this one */
+	run_until_reported(f, 4);
+	assert_int_equal(count_reports(f, REPORT_FAILED), 2);
+	assert_int_equal(f->stub.accepted, 3);
+	fixture_free(f);
+}
+
+/* ---- it is there, and says nothing ---- */
+
+static void connection_without_any_answer_for_four_seconds_is_exchanged(void **state)
+{
+	struct fixture *f = start();
+	struct transport_attempt attempts[3] = {0};
 	(void)state;
 	ask_answered(f);
 	ask_many(f, attempts, 2);
 	run_until_received(f, 3);
-	stub_send_answer(&f->stub, &f->stub.queries[1]);
-	stub_close_connection(&f->stub, 0);
-	run_until_reported(f, 3);
-	assert_int_equal(f->reports[2].kind, REPORT_FAILED);
+	fake_clock_pass_s(3);
+	ask(f, &attempts[2]); /* its own time begins now; the connection's goes on */
+	run_until_received(f, 4);
+	fake_clock_fire();
 	assert_int_equal(f->stub.accepted, 1);
+	fake_clock_pass_s(1);
+	fake_clock_fire();
+	run_until_received(f, 4 + 3);
+	assert_int_equal(f->stub.accepted, 2);
+	for (size_t i = 4; i < 7; i++)
+		stub_send_answer(&f->stub, &f->stub.queries[i]);
+	run_until_reported(f, 4);
+	assert_int_equal(count_reports(f, REPORT_ANSWERED), 4);
+	assert_int_equal(f->env.sockets, 1);
+	fixture_free(f);
+}
+
+/* Whoever asked has given up: the next question must not wait in the same hole. */
+static void nor_does_it_wait_for_what_was_given_up(void **state)
+{
+	struct fixture *f = start();
+	struct transport_attempt a = {0};
+	(void)state;
+	ask_answered(f);
+	ask(f, &a);
+	run_until_received(f, 2);
+	fake_clock_pass_s(4);
+	transport_cancel(&a);
+	fake_clock_fire();
+	assert_int_equal(f->env.sockets, 0);
+	assert_int_equal(f->reported, 1);
+	ask_answered(f);
+	assert_int_equal(f->stub.accepted, 2);
+	fixture_free(f);
+}
+
+static void one_question_that_nobody_answers_leaves_the_connection_alone(void **state)
+{
+	struct fixture *f = start();
+	struct transport_attempt lame = {0};
+	(void)state;
+	ask(f, &lame);
+	run_until_received(f, 1);
+	for (unsigned i = 0; i < 5; i++) {
+		fake_clock_pass_s(2);
+		ask_answered(f);
+		fake_clock_fire();
+	}
+	assert_int_equal(f->stub.accepted, 1);
+	transport_cancel(&lame);
 	fixture_free(f);
 }
 
@@ -404,7 +472,10 @@ int main(void)
 		cmocka_unit_test(connection_closed_while_idle_is_nobodys_failure),
 		cmocka_unit_test(close_that_crosses_the_question_is_made_good),
 		cmocka_unit_test(but_only_once),
-		cmocka_unit_test(and_not_when_something_was_heard),
+		cmocka_unit_test(close_after_an_answer_is_made_good_as_long_as_there_are_some),
+		cmocka_unit_test(connection_without_any_answer_for_four_seconds_is_exchanged),
+		cmocka_unit_test(nor_does_it_wait_for_what_was_given_up),
+		cmocka_unit_test(one_question_that_nobody_answers_leaves_the_connection_alone),
 		cmocka_unit_test(repetition_that_cannot_connect_fails),
 		cmocka_unit_test(two_attempts_of_each_of_8192_questions_wait_on_one_connection),
 		cmocka_unit_test(crowd_on_one_connection_is_answered),
