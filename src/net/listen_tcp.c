@@ -176,8 +176,8 @@ static void close_idle(struct listen_tcp *t)
 		close_longest(t);
 	while (deadline_us(&t->busy, idle_us) <= now_us) {
 		struct connection *c = CONTAINER_OF(t->busy.next, struct connection, by_progress);
-		/* Who waits for answers does not idle; who does not take them does. */
-		if (c->stream.out_len > 0)
+		/* Who waits for answers does not idle; who does not take them does. One that has just come has not been tried yet. */
+		if (c->stream.blocked)
 			close_connection(c);
 		else
 			mark_progress(c);
@@ -375,12 +375,11 @@ static struct connection *find_victim(const struct listen_tcp *t)
 
 static bool admit(struct listen_tcp *t, const struct addr *client)
 {
-	enum limits_verdict verdict = listen_member_enter(t->member, client);
-	struct connection *victim = verdict == LIMITS_FULL ? find_victim(t) : NULL;
-	if (victim) {
+	enum limits_verdict verdict;
+	struct connection *victim;
+	/* More than one goes where the limit was lowered. */
+	while ((verdict = listen_member_enter(t->member, client)) == LIMITS_FULL && (victim = find_victim(t)) != NULL)
 		close_connection(victim);
-		verdict = listen_member_enter(t->member, client);
-	}
 	return verdict == LIMITS_ENTERED;
 }
 

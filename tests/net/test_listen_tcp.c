@@ -417,6 +417,35 @@ static void connection_that_waits_for_answers_is_not_idle(void **state)
 	serving_free(s);
 }
 
+static void reply_the_first(void *arg)
+{
+	reply_kept(arg, 0);
+}
+
+/* Both timers are due when the loop comes to look: the answer is there, and nobody has tried to send it yet. */
+static void answer_that_comes_when_the_idle_time_is_over_is_sent(void **state)
+{
+	struct serving *s = serving_new();
+	listen_limits_set(s->limits, IDLE_US, 10, 10);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	int client = connect_one(s);
+	struct loop_timer *timer = loop_timer_new(s->loop, reply_the_first, s);
+	(void)state;
+	s->keep = true;
+	s->want = 1;
+	ask(client, 9, 1);
+	serve_until(s, all_received);
+	uint64_t asked_us = loop_clock_us();
+	loop_timer_set(timer, asked_us + IDLE_US / 3);
+	while (loop_clock_us() < asked_us + 2 * IDLE_US)
+		; /* the loop stands still, as one that has lost its CPU */
+	serve_until(s, none_connected);
+	assert_int_equal(hear(client), 9);
+	loop_timer_close(timer);
+	close(client);
+	serving_free(s);
+}
+
 /* ---- limits ---- */
 
 static void client_above_its_limit_is_refused(void **state)
@@ -461,6 +490,24 @@ static void longest_idle_makes_room_at_the_limit_of_all(void **state)
 		assert_int_equal(is_closed(clients[i]), i == 1);
 	assert_int_equal(connections(s), 3);
 	for (size_t i = 0; i < 4; i++)
+		close(clients[i]);
+	serving_free(s);
+}
+
+static void as_many_make_room_as_a_lower_limit_asks_for(void **state)
+{
+	struct serving *s = serving_new();
+	int clients[6];
+	(void)state;
+	listen_limits_set(s->limits, 10 * US_PER_S, 5, 100);
+	serve(s, "127.0.0.1", LISTEN_TCP);
+	for (size_t i = 0; i < 5; i++)
+		clients[i] = connect_one(s);
+	listen_limits_set(s->limits, 10 * US_PER_S, 2, 100);
+	clients[5] = connect_one(s);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(is_closed(clients[i]), i < 4);
+	for (size_t i = 0; i < 6; i++)
 		close(clients[i]);
 	serving_free(s);
 }
@@ -641,8 +688,10 @@ int main(void)
 		cmocka_unit_test(idle_connection_is_closed_in_time),
 		cmocka_unit_test(parts_of_a_question_do_not_keep_a_connection),
 		cmocka_unit_test(connection_that_waits_for_answers_is_not_idle),
+		cmocka_unit_test(answer_that_comes_when_the_idle_time_is_over_is_sent),
 		cmocka_unit_test(client_above_its_limit_is_refused),
 		cmocka_unit_test(longest_idle_makes_room_at_the_limit_of_all),
+		cmocka_unit_test(as_many_make_room_as_a_lower_limit_asks_for),
 		cmocka_unit_test(longest_idle_makes_room_at_another_address),
 		cmocka_unit_test(client_that_takes_no_answers_makes_room_before_those_that_wait),
 		cmocka_unit_test(many_questions_of_one_connection_take_turns),
