@@ -65,9 +65,13 @@ enum listen_kind listener_kind(const struct listener *l);
  * but for the handles that are out: their replies leave as they come. Not from inside listen_query_fn. */
 void listener_close(struct listener *l);
 
-/* The same where another process serves the same socket from now on: a TCP client who is owed nothing, now or when that is so, is given to
- * `pass` with the octets that it has sent and that were not handed up. All is lent; the other process needs a copy of the descriptor.
- * False: it could not be done, and the connection is closed. */
+/* Before listener_close, where nobody else has the socket: what is sent to its address from now on finds another socket, a wildcard's or a
+ * new one's, or none, though the kernel has this one until the last reply has left. */
+void listener_leave(struct listener *l);
+
+/* listener_close where another process serves the same socket from now on: a TCP client who is owed nothing, now or when that is so, is
+ * given to `pass` with the octets that it has sent and that were not handed up. All is lent; the other process needs a copy of the
+ * descriptor. False: it could not be done, and the connection is closed. */
 typedef bool listen_pass_fn(void *arg, int fd, const uint8_t *bytes, size_t len);
 void listener_pass(struct listener *l, listen_pass_fn *pass, void *arg);
 

@@ -4,7 +4,8 @@
 /* The addresses that we listen on: UDP and TCP, one socket each per worker. A change is prepared (new sockets are bound
  * while the old ones serve), then committed or cancelled; an address that stays is never touched: closing a SO_REUSEPORT
  * socket throws away what the kernel has queued on it. For the same reason sockets that come from another instance are all kept, where
- * there are more of them than workers.
+ * there are more of them than workers; and an address stays that a wildcard covers from now on: its socket, which the kernel prefers, is
+ * there until its last reply has left, and nobody would read it.
  *
  * Sockets that a service manager has opened (socket activation) serve the addresses of `listen` that they are bound to: several of one
  * address are dealt out among the workers, fewer than workers are shared, each worker having a descriptor of its own for the same
@@ -24,6 +25,7 @@ struct binding {
 	struct binding_socket *sockets; /* heap, [count]; NULL once the workers own them */
 	size_t count;
 	bool inherited; /* some come from another instance */
+	bool shared;    /* some are the service manager's, who keeps them */
 	bool wanted;    /* by the configuration being prepared */
 };
 
@@ -35,7 +37,7 @@ struct binding_passed {
 	bool used;
 };
 
-enum { BINDINGS_REFUSAL_MAX = 384 };
+enum { BINDINGS_REFUSAL_MAX = 384, BINDINGS_LEFT = 16 };
 
 struct bindings {
 	struct binding *rows; /* heap */
@@ -43,6 +45,8 @@ struct bindings {
 	uint32_t workers;
 	struct binding_passed *passed; /* heap */
 	size_t passed_count;
+	struct addr left[BINDINGS_LEFT]; /* what the last commit took away: bound by us, perhaps, until the last replies have left */
+	size_t left_count;
 	char refusal[BINDINGS_REFUSAL_MAX]; /* why bindings_prepare last said no, in one sentence; empty: without memory */
 };
 

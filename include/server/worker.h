@@ -42,7 +42,7 @@ NODISCARD int worker_start(struct worker *w); /* 0 or -errno */
  * others arrive, or nothing hangs on them. */
 void worker_adopt(struct worker *w, struct snapshot *s);
 NODISCARD bool worker_add_listener(struct worker *w, enum listen_kind kind, int fd);
-NODISCARD bool worker_remove_listener(struct worker *w, const struct addr *addr);
+NODISCARD bool worker_remove_listener(struct worker *w, const struct addr *addr, bool ours); /* ours: nobody else has its sockets */
 void worker_pool_closed(struct worker *w, const char *pool_name);
 /* Asks though no client does; `name` is copied. */
 void worker_refresh(struct worker *w, const struct name *name, uint16_t type);

@@ -159,6 +159,20 @@ void listener_close(struct listener *l)
 	listen_release(l);
 }
 
+/* Connected to itself, a socket is sent nothing by anybody else. Replies name their receiver, and leave all the same. */
+void listener_leave(struct listener *l)
+{
+	struct addr self = l->addr;
+
+	if (l->kind != LISTEN_UDP)
+		return;
+	if (addr_is_any(&self) && self.sa.sa_family == AF_INET)
+		self.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else if (addr_is_any(&self))
+		self.in6.sin6_addr = in6addr_loopback;
+	(void)connect(l->fd, &self.sa, addr_len(&self)); /* the address may be gone: then nothing is sent there */
+}
+
 void listener_pass(struct listener *l, listen_pass_fn *pass, void *arg)
 {
 	l->pass = pass;

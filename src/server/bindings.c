@@ -183,6 +183,7 @@ static int share_passed(struct bindings *b, struct binding *row, enum listen_kin
 	size_t n = found != NULL ? find_passed(b, row, kind, found) : 0;
 	int error = found == NULL ? -ENOMEM : n == 0 ? 1 : 0;
 
+	row->shared = n > 0;
 	for (size_t i = 0; error == 0 && i < MAX(n, (size_t)b->workers); i++) {
 		int fd = fcntl(found[i % n]->fd, F_DUPFD_CLOEXEC, 0);
 		found[i % n]->used = true;
@@ -197,6 +198,22 @@ static int share_passed(struct bindings *b, struct binding *row, enum listen_kin
 
 /* ---- bound by us */
 
+static bool was_left(const struct bindings *b, const struct addr *a)
+{
+	for (size_t i = 0; i < b->left_count; i++)
+		if (addr_equal(&b->left[i], a))
+			return true;
+	return false;
+}
+
+/* One who was bound there a moment ago may find himself in the way. */
+static int open_socket(const struct bindings *b, const struct addr *a, enum listen_kind kind, bool join)
+{
+	int fd = listen_open(a, kind, join);
+
+	return fd == -EADDRINUSE && was_left(b, a) ? listen_open(a, kind, true) : fd;
+}
+
 /* The sockets of one kind that are missing. 0, or the error. */
 static int bind_kind(struct bindings *b, struct binding *row, enum listen_kind kind)
 {
@@ -207,7 +224,7 @@ static int bind_kind(struct bindings *b, struct binding *row, enum listen_kind k
 	bool joins = overlaps_own(b, &row->addr);
 
 	for (size_t have = count_kind(row, kind); have < b->workers; have++) {
-		int fd = listen_open(&row->addr, kind, have > 0 || joins);
+		int fd = open_socket(b, &row->addr, kind, have > 0 || joins);
 		if (fd < 0)
 			return must_share(row, kind, have, fd) ? 0 : fd;
 		if (!add_fd(row, fd, kind))
@@ -292,6 +309,17 @@ bool bindings_inherit(struct bindings *b, const int *fds, size_t count)
 	return ok;
 }
 
+/* By a wildcard that is wanted. */
+static bool is_covered(const struct bindings *b, const struct addr *a)
+{
+	for (size_t i = 0; i < b->count; i++) {
+		const struct addr *wide = &b->rows[i].addr;
+		if (b->rows[i].wanted && addr_is_any(wide) && wide->sa.sa_family == a->sa.sa_family && addr_port(wide) == addr_port(a))
+			return true;
+	}
+	return false;
+}
+
 bool bindings_prepare(struct bindings *b, const struct config *c)
 {
 	b->refusal[0] = '\0';
@@ -309,6 +337,8 @@ bool bindings_prepare(struct bindings *b, const struct config *c)
 			return false;
 		}
 	}
+	for (size_t i = 0; i < b->count; i++)
+		b->rows[i].wanted = b->rows[i].wanted || is_covered(b, &b->rows[i].addr);
 	return true;
 }
 
@@ -344,15 +374,18 @@ bool bindings_commit(struct bindings *b, struct worker **workers, bool running)
 {
 	bool ok = true;
 
+	b->left_count = 0;
 	for (size_t i = b->count; i-- > 0;) {
 		struct binding *row = &b->rows[i];
 		if (row->sockets != NULL && row->wanted) {
 			ok &= hand_out(row, workers, b->workers, running);
 		} else if (!row->wanted) {
-			bool gone = true;
+			bool gone = true, ours = !row->shared && !row->inherited; /* the one before us may have it from a service manager */
 			for (uint32_t w = 0; w < b->workers; w++)
-				gone &= worker_remove_listener(workers[w], &row->addr);
+				gone &= worker_remove_listener(workers[w], &row->addr, ours);
 			ok &= gone;
+			if (b->left_count < BINDINGS_LEFT)
+				b->left[b->left_count++] = row->addr;
 			/* Else the next commit tells them again. */
 			if (gone)
 				remove_row(b, i);

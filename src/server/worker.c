@@ -25,6 +25,7 @@ struct order {
 	enum order_kind kind;
 	struct addr addr;
 	enum listen_kind listen_kind;
+	bool ours;      /* nobody else has the listener's socket */
 	int fd;         /* a listener's or a client's */
 	uint8_t *bytes; /* heap: with a client */
 	size_t len;
@@ -197,12 +198,15 @@ static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
 	return true;
 }
 
-static void remove_listener(struct worker *w, const struct addr *addr)
+static void remove_listener(struct worker *w, const struct addr *addr, bool ours)
 {
 	LIST_FOR_EACH(link, &w->listeners) {
 		struct open_listener *o = CONTAINER_OF(link, struct open_listener, link);
-		if (addr_equal(listener_addr(o->listener), addr))
-			close_listener(w, o);
+		if (!addr_equal(listener_addr(o->listener), addr))
+			continue;
+		if (ours)
+			listener_leave(o->listener);
+		close_listener(w, o);
 	}
 }
 
@@ -247,7 +251,7 @@ static void obey(struct worker *w, struct order *o)
 				  "it again", w->index);
 		break;
 	case ORDER_UNLISTEN:
-		remove_listener(w, &o->addr);
+		remove_listener(w, &o->addr, o->ours);
 		break;
 	case ORDER_CLIENT:
 		take_client(w, o);
@@ -457,9 +461,9 @@ bool worker_add_listener(struct worker *w, enum listen_kind kind, int fd)
 	return false;
 }
 
-bool worker_remove_listener(struct worker *w, const struct addr *addr)
+bool worker_remove_listener(struct worker *w, const struct addr *addr, bool ours)
 {
-	return post(w, &(struct order){.kind = ORDER_UNLISTEN, .addr = *addr});
+	return post(w, &(struct order){.kind = ORDER_UNLISTEN, .addr = *addr, .ours = ours});
 }
 
 void worker_pool_closed(struct worker *w, const char *pool_name)

@@ -524,6 +524,31 @@ class Families(Case):
                     self.assertEqual(rcode(s.recv(4096)), "NOERROR", ip)
             self.expect(ask(Address(ip, port, None), "www.corp.test", tcp=True))
 
+    def listen(self, fwd, conf, *where):
+        with open(fwd.conf, "w", encoding="utf-8") as file:
+            file.write(f"listen: {list(where)}\n{conf}control: {fwd.control}\n")
+        fwd.command("reload")
+
+    def test_reload_loses_nobody_while_an_answer_is_owed(self):
+        """The socket is there until the last reply has left, and the kernel prefers it to a wildcard's."""
+        world = self.world()
+        conf = zones_conf([endpoint_conf(self.sim())], [ROUTE], world)
+        fwd = self.forwarder(conf)
+        here, elsewhere = f"{fwd.ip}:{fwd.port}", f"{LOOPBACK.ip()}:{fwd.port}"
+        world.ctl("all", "silent")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as owed:
+            owed.settimeout(HARD_BOUND_S + AT_ONCE_S)
+            owed.connect((fwd.ip, fwd.port))
+            owed.send(make_query("nobody.answers.example").to_wire())
+            self.listen(fwd, conf, f"0.0.0.0:{fwd.port}")
+            for _ in range(20):
+                self.assertIsNotNone(raw(fwd, make_query("localhost").to_wire(), timeout=AT_ONCE_S))
+            self.listen(fwd, conf, elsewhere)
+            self.listen(fwd, conf, elsewhere, here)
+            for _ in range(20):
+                self.assertIsNotNone(raw(fwd, make_query("localhost").to_wire(), timeout=AT_ONCE_S))
+            self.assertEqual(rcode(owed.recv(4096)), "SERVFAIL")
+
 
 class Sniffer:
     """UDP packets between loopback sockets, as the kernel carries them. lo shows each twice: as it leaves and as it arrives."""

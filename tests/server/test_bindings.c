@@ -261,6 +261,9 @@ static void our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one(void
 		assert_true(bindings_prepare(&b, &first));
 		assert_true(bindings_prepare(&b, &then));
 		assert_int_equal(b.count, 2);
+		/* The one on one is kept beside that on all: the kernel prefers it as long as it is bound. */
+		for (size_t i = 0; i < 2; i++)
+			assert_int_equal(b.rows[i].wanted, turn == 1 || !addr_is_any(&b.rows[i].addr));
 		bindings_deinit(&b);
 	}
 	/* Somebody else's is. */
@@ -270,6 +273,30 @@ static void our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one(void
 	assert_false(bindings_prepare(&b, &c));
 	bindings_deinit(&b);
 	close(fd);
+}
+
+/* Until the last reply has left from there. */
+static void our_own_socket_that_is_not_gone_yet_is_not_in_the_way(void **state)
+{
+	struct addr a[] = {free_address(), free_address()};
+	struct config first = wanting(&a[0], 1), then = wanting(&a[1], 1);
+	struct bindings b;
+
+	(void)state;
+	bindings_init(&b, 0);
+	assert_true(bindings_prepare(&b, &first));
+	int going = listen_open(&a[0], LISTEN_UDP, false);
+	assert_true(bindings_prepare(&b, &then));
+	assert_true(bindings_commit(&b, NULL, true));
+	b.workers = WORKERS;
+	assert_true(bindings_prepare(&b, &first));
+	assert_int_equal(count_bound(&b, &a[0]), 2 * WORKERS);
+	bindings_deinit(&b);
+	/* That of another is. */
+	bindings_init(&b, WORKERS);
+	assert_false(bindings_prepare(&b, &first));
+	bindings_deinit(&b);
+	close(going);
 }
 
 /* A bound socket under the lowest number that is free, as a service manager leaves it. */
@@ -398,6 +425,7 @@ int main(void)
 		cmocka_unit_test(inherited_sockets_that_nobody_wants_are_closed),
 		cmocka_unit_test(what_is_no_socket_of_the_internet_is_not_inherited),
 		cmocka_unit_test(our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one),
+		cmocka_unit_test(our_own_socket_that_is_not_gone_yet_is_not_in_the_way),
 		cmocka_unit_test(passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound),
 		cmocka_unit_test(more_passed_sockets_than_workers_are_all_served),
 		cmocka_unit_test(passed_socket_that_takes_ipv4_as_well_is_refused_with_the_remedy),
