@@ -35,6 +35,8 @@ enum dns_rcode {
 	DNS_NOTIMP = 4,
 	DNS_REFUSED = 5,
 	DNS_BADVERS = 16, /* RFC 6891: needs the OPT's upper bits */
+
+	DNS_UNREADABLE = 0xffff, /* stands where an rcode does, of which there are 4,096: what came cannot be read */
 };
 enum dns_type {
 	DNS_TYPE_A = 1,

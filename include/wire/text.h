@@ -22,7 +22,8 @@ const char *text_type(uint16_t type, char out[TEXT_TYPE_MAX]);
 /* Reads "A", "a", "TYPE65". Returns the type, or -EINVAL. */
 NODISCARD int text_read_type(const char *text);
 
-/* "NOERROR", "SERVFAIL", …; "RCODE17" for what has no name. Static memory for the names, `out` for the rest. */
+/* "NOERROR", "SERVFAIL", …; "RCODE17" for what has no name, "unreadable" for DNS_UNREADABLE. Static memory for the names, `out` for
+ * the rest. */
 const char *text_rcode(uint16_t rcode, char out[TEXT_TYPE_MAX]);
 
 /* A whole message as dig would show it, for logs at debug and for tests; heap memory that the caller frees, NULL when

@@ -208,7 +208,7 @@ static uint16_t agreed_rcode(const struct flight *fl)
 			return DNS_SERVFAIL;
 		rcode = fl->rcodes[i];
 	}
-	return (uint16_t)rcode;
+	return rcode == DNS_UNREADABLE ? DNS_SERVFAIL : (uint16_t)rcode;
 }
 
 bool flight_is_starved(const struct flight *fl)

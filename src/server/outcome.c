@@ -133,10 +133,10 @@ static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t
 	a->ends_us = now_us + rtt_timeout_us(&u->rtt);
 	excuse(a);
 	if (fl->answered)
-		attempt_tell(f, attempt_pool(a), u, health_broken(&u->health, &attempt_pool(a)->rules, DNS_SERVFAIL, now_us));
+		attempt_tell(f, attempt_pool(a), u, health_broken(&u->health, &attempt_pool(a)->rules, DNS_UNREADABLE, now_us));
 	if (!fl->landed && attempt_pool(a) == fl->pool) {
 		fl->broken |= 1u << a->place;
-		fl->rcodes[a->place] = DNS_SERVFAIL;
+		fl->rcodes[a->place] = DNS_UNREADABLE;
 		bool sent = false;
 		if (fl->open < FORWARD_OPEN_ATTEMPTS && fl->rcode_retries < RCODE_RETRIES) {
 			fl->rcode_retries++;
@@ -298,7 +298,7 @@ void outcome_answered(void *arg, struct transport_attempt *via, const uint8_t *m
 		take_cut(f, a, message, f->answer_is_whole ? len : DNS_HEADER_BYTES, now_us);
 	else if (a->stream && !read_answer(f, message, len)) {
 		metrics_add(f->world.metrics, METRIC_DROPPED_MALFORMED_ANSWER, 1);
-		take_broken(f, a, DNS_SERVFAIL, now_us);
+		take_broken(f, a, DNS_UNREADABLE, now_us);
 	} else if (f->answer.rcode == DNS_NOERROR || f->answer.rcode == DNS_NXDOMAIN)
 		take_good(f, a, len, now_us);
 	else if (!take_no_edns(f, a, now_us))

@@ -275,7 +275,7 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	bool readable = answer_read(&p->answer, message, len) == ANSWER_OK;
 	if (readable && p->world.heard != NULL)
 		p->world.heard(p->world.arg, b->pool, &b->name, message, len);
-	judge_answer(b, readable || dns_flags(message) & DNS_TC ? dns_flags(message) & DNS_RCODE : DNS_SERVFAIL, now_us);
+	judge_answer(b, readable || dns_flags(message) & DNS_TC ? dns_flags(message) & DNS_RCODE : DNS_UNREADABLE, now_us);
 	p->next_us = now_us;
 }
 

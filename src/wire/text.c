@@ -123,6 +123,8 @@ const char *text_rcode(uint16_t rcode, char out[TEXT_TYPE_MAX])
 {
 	if (rcode < ARRAY_SIZE(rcode_names) && rcode_names[rcode])
 		return rcode_names[rcode];
+	if (rcode == DNS_UNREADABLE)
+		return "unreadable";
 	snprintf(out, TEXT_TYPE_MAX, "RCODE%u", rcode);
 	return out;
 }

@@ -412,7 +412,8 @@ static void addresses_that_only_babble_are_an_error_soon(void **state)
 	       "[ 1000]   attempt 10.0.1.1: garbage.corp.example\n"
 	       "[ 1004]   attempt 10.0.2.1: garbage.corp.example\n"
 	       "[ 1008]   attempt 10.0.3.1: garbage.corp.example\n"
-	       "[ 1212] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) SERVFAIL, 10.0.2.1:53 (az2) SERVFAIL, 10.0.3.1:53 (az3) SERVFAIL\n");
+	       "[ 1212] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) unreadable, 10.0.2.1:53 (az2) unreadable, "
+	       "10.0.3.1:53 (az3) unreadable\n");
 }
 
 /* ---- TC */
