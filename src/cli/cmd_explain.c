@@ -182,7 +182,7 @@ static void print_cache(const json_t *e)
 	if (strcmp(state, "none") == 0)
 		printf("nothing is known of it\n");
 	else if (strcmp(state, "failed") == 0)
-		printf("no answer; asking has failed (%s)\n", screen_cell(cache, "rcode", cell));
+		printf("no answer; asking has failed: %s\n", screen_cell(cache, "failure", cell));
 	else {
 		printf("%s: ", screen_safe(state, cell));
 		print_held(cache);

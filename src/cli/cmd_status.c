@@ -221,13 +221,14 @@ static bool group_zone(struct zone_group *groups, size_t *count, const json_t *z
 static void print_zones(const json_t *s)
 {
 	struct zone_group groups[ZONES_SHOWN];
-	size_t i, special = 0, group_count = 0, left_out = 0;
+	long long listed = 0, left_out = 0;
+	size_t i, special = 0, group_count = 0;
 	const json_t *zone;
 
 	json_array_foreach (json_object_get(s, "zones"), i, zone) {
 		if (!is_troubled(zone))
 			continue;
-		if (special + group_count == 0)
+		if (listed++ == 0)
 			printf("\nzones in trouble:\n");
 		if (is_special(zone) && special++ < ZONES_SHOWN)
 			print_special_zone(zone);
@@ -236,9 +237,10 @@ static void print_zones(const json_t *s)
 	}
 	for (i = 0; i < group_count; i++)
 		print_group(&groups[i]);
+	left_out += MAX(screen_count(s, "zones_in_trouble") - listed, 0); /* the list has an end */
 	if (left_out > 0)
-		printf("  and %zu more; `r53fwd status --json` has them\n", left_out);
-	if (special + group_count == 0)
+		printf("  and %lld more; `r53fwd status --json` has them\n", left_out);
+	if (listed == 0)
 		printf("\nzones: %lld, all well\n", screen_count(s, "zones_total"));
 }
 

@@ -90,6 +90,9 @@ static unsigned make_ready(const struct making *m, FILE *out)
 		fputs("not ready: these zones have neither an address that answers nor anything stale\n", out);
 	json_array_foreach(json_object_get(m->said, "zones"), i, zone)
 		fprintf(out, "%s\n", json_string_value(zone));
+	json_int_t total = json_integer_value(json_object_get(m->said, "zones_total"));
+	if (total > (json_int_t)i)
+		fprintf(out, "and %lld more\n", (long long)total - (long long)i);
 	return UNAVAILABLE;
 }
 

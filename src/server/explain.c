@@ -301,6 +301,16 @@ static const struct pool *find_origin(const struct walk *w, uint32_t origin, int
 	return NULL;
 }
 
+/* What asking came to, as it is remembered. */
+static const char *describe_failure(uint16_t remembered)
+{
+	if (remembered == FORWARD_FAILED_BLOCKED)
+		return "what came is not what the zone expects";
+	if (remembered == FORWARD_FAILED_SILENT)
+		return "nobody answered";
+	return remembered == FORWARD_FAILED_UNREACHABLE ? "every address was unreachable" : "all who were asked gave an error";
+}
+
 static bool is_held(const struct walk *w)
 {
 	return w->known == CACHE_FRESH || w->known == CACHE_STALE || w->known == CACHE_LARGE;
@@ -317,8 +327,10 @@ static json_t *make_cache(const struct walk *w)
 	int place;
 
 	json_object_set_new(c, "state", json_string(states[w->known]));
-	if (w->known == CACHE_FAILED)
-		json_object_set_new(c, "rcode", json_string(text_rcode(hit->rcode, rcode)));
+	if (w->known == CACHE_FAILED) {
+		json_object_set_new(c, "rcode", json_string(text_rcode(forward_failed_rcode(hit->rcode), rcode)));
+		json_object_set_new(c, "failure", json_string(describe_failure(hit->rcode)));
+	}
 	if (!is_held(w))
 		return c;
 	const struct pool *p = find_origin(w, hit->origin, &place);

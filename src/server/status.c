@@ -152,10 +152,12 @@ static json_t *make_address(const struct status_world *w, const struct pool *p, 
 	const char *cause = NULL;
 
 	health_report(&u->health, &p->rules, &r);
-	if (r.cause != HEALTH_CAUSE_NONE)
+	/* Of a path that is down no address remembers anything: what was wrong with it was before. */
+	bool out = atomic_load(&p->down) && r.state == HEALTH_UP;
+	if (r.cause != HEALTH_CAUSE_NONE && !out)
 		cause = status_cause(&r);
 	else if (strcmp(state, "down") == 0)
-		cause = "no address of the endpoint answers"; /* of an outage no address remembers anything */
+		cause = "no address of the endpoint answers";
 	json_object_set_new(a, "address", jsontext_new(u->text));
 	json_object_set_new(a, "az", jsontext_new(p->places[place].az));
 	json_object_set_new(a, "state", json_string(state));
@@ -167,7 +169,7 @@ static json_t *make_address(const struct status_world *w, const struct pool *p, 
 		json_object_set_new(a, upstream_counters[i].name, count(upstream_counted(u, upstream_counters[i].counter)));
 	json_object_set_new(a, "share", rounded((double)health_share(&u->health, w->now_us) / HEALTH_FULL_SHARE, 2));
 	json_object_set_new(a, "cause", cause != NULL ? json_string(cause) : json_null());
-	json_object_set_new(a, "cause_age_seconds", age(r.cause == HEALTH_CAUSE_NONE ? 0 : r.cause_at_us, w->now_us));
+	json_object_set_new(a, "cause_age_seconds", age(r.cause == HEALTH_CAUSE_NONE || out ? 0 : r.cause_at_us, w->now_us));
 	json_object_set_new(a, "last_answer_age_seconds", age(r.last_answer_us, w->now_us));
 	return a;
 }
@@ -271,13 +273,17 @@ static void add_zones(const struct snapshot *s, const enum status_pool *routes, 
 	}
 }
 
-static json_t *make_zones(const struct snapshot *s, bool all)
+/* `troubled`: how many there are, listed or not. */
+static json_t *make_zones(const struct snapshot *s, bool all, size_t *troubled)
 {
 	enum status_pool *routes = status_routes(s);
 	json_t *zones = json_array();
 
+	*troubled = 0;
 	if (routes == NULL)
 		return zones;
+	for (size_t i = 0; i < s->zone_count; i++)
+		*troubled += s->zones[i].config != NULL && is_troubled(s, i, routes[s->zones[i].route]);
 	if (all || s->config->zone_count <= STATUS_ZONES) {
 		add_zones(s, routes, zones, ZONES_ALL, SIZE_MAX);
 	} else {
@@ -369,6 +375,7 @@ struct json_t *status_config(const struct status_world *w)
 struct json_t *status_make(const struct status_world *w, bool all_zones)
 {
 	json_t *s = json_object(), *endpoints = json_array();
+	size_t troubled;
 
 	json_object_set_new(s, "version", json_string(R53FWD_VERSION));
 	json_object_set_new(s, "uptime_seconds", age(MAX(w->started_us, UINT64_C(1)), w->now_us));
@@ -377,8 +384,9 @@ struct json_t *status_make(const struct status_world *w, bool all_zones)
 	for (size_t i = 0; i < w->snapshot->pool_count; i++)
 		json_array_append_new(endpoints, make_endpoint(w, i));
 	json_object_set_new(s, "endpoints", endpoints);
-	json_object_set_new(s, "zones", make_zones(w->snapshot, all_zones));
+	json_object_set_new(s, "zones", make_zones(w->snapshot, all_zones, &troubled));
 	json_object_set_new(s, "zones_total", count(w->snapshot->config->zone_count));
+	json_object_set_new(s, "zones_in_trouble", count(troubled));
 	json_object_set_new(s, "cache", make_cache(w));
 	json_object_set_new(s, "inbound_queries", make_billed(w));
 	json_object_set_new(s, "ready", json_boolean(ready_is(w)));

@@ -89,6 +89,8 @@ static void ready_says_what_is_missing(void **state)
 	assert_string_equal(pretended.question, "{\"command\": \"ready\", \"zones\": true}");
 	expect("/ready?zones=1", "{\"ready\":false,\"zones\":[\"a.test.\",\"b.test.\"]}", 503,
 	       "not ready: these zones have neither an address that answers nor anything stale\na.test.\nb.test.\n");
+	expect("/ready?zones=1", "{\"ready\":false,\"zones\":[\"a.test.\"],\"zones_total\":1001}", 503,
+	       "not ready: these zones have neither an address that answers nor anything stale\na.test.\nand 1000 more\n");
 	expect("/ready", "{\"error\":\"there is no command `ready`\"}", 503, "what answers at the control socket is no r53fwd\n");
 }
 

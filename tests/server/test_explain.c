@@ -334,7 +334,14 @@ static void a_failure_is_told_by_its_rcode(void **state)
 	explain("broken.corp.test", "A");
 	assert_string_equal(text_at("cache.state"), "failed");
 	assert_string_equal(text_at("cache.rcode"), "SERVFAIL");
+	assert_string_equal(text_at("cache.failure"), "all who were asked gave an error");
 	expect_within("now", "SERVFAIL");
+	world_set_all(c.world, WORLD_SILENT);
+	world_ask(c.world, "silent.corp.test", "A");
+	world_run_ms(c.world, 4100);
+	explain("silent.corp.test", "A");
+	assert_string_equal(text_at("cache.rcode"), "SERVFAIL");
+	assert_string_equal(text_at("cache.failure"), "nobody answered");
 }
 
 /* It knows other answers than zones without a guard. */

@@ -81,7 +81,8 @@ static void all_names_are_there(void **state)
 	json_t *s = status();
 
 	(void)state;
-	EXPECT_KEYS(s, "version", "uptime_seconds", "workers", "qps", "endpoints", "zones", "zones_total", "cache", "inbound_queries",
+	EXPECT_KEYS(s, "version", "uptime_seconds", "workers", "qps", "endpoints", "zones", "zones_total", "zones_in_trouble", "cache",
+		    "inbound_queries",
 		    "ready", "metrics", "config");
 	EXPECT_KEYS(named(s, "endpoints", "seoul"), "name", "kind", "state", "used", "policy", "max_qps", "outages", "above_max_qps",
 		    "addresses");
@@ -237,6 +238,19 @@ static void an_endpoint_that_is_out_is_down_with_all_its_addresses(void **state)
 	assert_string_equal(text_of(named(s, "endpoints", "seoul"), "state"), "up");
 	assert_int_equal(count_of(named(s, "endpoints", "seoul"), "outages"), 1);
 	json_decref(s);
+	/* What the first outage left behind says nothing of the second. */
+	world_run_ms(c.world, 60000);
+	world_set(c.world, "10.1.0.1", WORLD_SILENT);
+	world_set(c.world, "10.1.0.2", WORLD_SILENT);
+	world_ask(c.world, "y.corp.test", "A");
+	world_run_ms(c.world, 1000);
+	s = status();
+	assert_int_equal(count_of(named(s, "endpoints", "seoul"), "outages"), 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_string_equal(text_of(address(s, "seoul", i), "cause"), "no address of the endpoint answers");
+		assert_true(json_is_null(json_object_get(address(s, "seoul", i), "cause_age_seconds")));
+	}
+	json_decref(s);
 }
 
 static void a_zone_without_any_endpoint_is_down(void **state)
@@ -304,6 +318,7 @@ static void many_zones_are_listed_in_part_those_in_trouble_first(void **state)
 	zones = json_object_get(s, "zones");
 	assert_int_equal(json_array_size(zones), STATUS_ZONES);
 	assert_int_equal(count_of(s, "zones_total"), 1500);
+	assert_int_equal(count_of(s, "zones_in_trouble"), 500);
 	for (size_t i = 0; i < STATUS_ZONES; i++)
 		assert_string_equal(text_of(json_array_get(zones, i), "state"), i < 500 ? "down" : "up");
 	json_decref(s);
