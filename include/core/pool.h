@@ -175,6 +175,9 @@ bool pool_close(struct pool *p);
 /* The place `answered` answered: ends the outage, voids what it left behind. Returns false if it was not down. */
 bool pool_open(struct pool *p, int answered, uint64_t now_us);
 
+/* It was down by the operator's hand, who has given back an address that was well: nothing is void. Returns false if it was not down. */
+bool pool_give_back(struct pool *p, uint64_t now_us);
+
 /* May the first endpoint of several be used (again)? False while down and for POOL_RETURN_US after. */
 bool pool_is_steady(const struct pool *p, uint64_t now_us);
 

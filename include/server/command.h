@@ -20,7 +20,7 @@ struct command_reload {
 struct command_world {
 	struct status_world status;
 	void (*reload)(void *arg, struct command_reload *result); /* the snapshot above may be gone afterwards */
-	/* No address of the pool takes questions any more: it should be judged soon. */
+	/* No address of the pool takes questions any more, or one does again: it should be judged soon. */
 	void (*drained)(void *arg, const struct pool *pool);
 	/* Process `pid` wants to take over: what it needs goes to the reply's descriptors. NULL, or why not, in a sentence. */
 	const char *(*takeover)(void *arg, pid_t pid, struct control_reply *reply);

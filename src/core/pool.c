@@ -308,17 +308,24 @@ bool pool_close(struct pool *p)
 	return true;
 }
 
+bool pool_give_back(struct pool *p, uint64_t now_us)
+{
+	if (!atomic_load(&p->down))
+		return false;
+	/* What failed while it was down is void: a new number, before anybody can see it open. */
+	atomic_fetch_add(&p->outage, 1);
+	atomic_store(&p->open_since_us, now_us);
+	atomic_store(&p->down, false);
+	return true;
+}
+
 bool pool_open(struct pool *p, int answered, uint64_t now_us)
 {
 	if (!atomic_load(&p->down))
 		return false;
 	for (int i = 0; i < p->count; i++)
 		health_void(&p->places[i].upstream->health, i == answered, now_us);
-	/* What failed while it was down is void: a new number, before anybody can see it open. */
-	atomic_fetch_add(&p->outage, 1);
-	atomic_store(&p->open_since_us, now_us);
-	atomic_store(&p->down, false);
-	return true;
+	return pool_give_back(p, now_us);
 }
 
 bool pool_is_steady(const struct pool *p, uint64_t now_us)

@@ -177,11 +177,10 @@ static json_t *explain(const struct call *c)
 /* ---- drain and undrain ---- */
 
 /* An endpoint that is out of addresses serves what is known, and SERVFAIL: carried out, but not in silence. */
-static void warn_drained(const struct call *c, const struct pool *p, json_t *warnings)
+static void warn_drained(const struct pool *p, json_t *warnings)
 {
 	log_warn("no address of %s takes questions any more: all are drained", p->name);
 	warn(warnings, "no address of %s takes questions any more: all are drained", p->name);
-	c->world->drained(c->world->arg, p);
 }
 
 static json_t *change_drain(const struct call *c, bool drained)
@@ -204,7 +203,9 @@ static json_t *change_drain(const struct call *c, bool drained)
 		log_info("%s of %s is %s, asked for by uid %u (pid %u)", from, s->pools[i].name, verb, c->uid, c->pid);
 		json_array_append_new(endpoints, jsontext_new(s->pools[i].name));
 		if (took && pool_usable(&s->pools[i]) == 0)
-			warn_drained(c, &s->pools[i], warnings);
+			warn_drained(&s->pools[i], warnings);
+		if (took != (pool_usable(&s->pools[i]) != 0))
+			c->world->drained(c->world->arg, &s->pools[i]);
 	}
 	json_object_set_new(answer, verb, json_integer(places));
 	json_object_set_new(answer, "endpoints", endpoints);

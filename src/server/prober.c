@@ -24,6 +24,7 @@ struct probe {
 	bool again;                /* it is the second one, about another zone: the first was answered with an error */
 	bool done_once;
 	bool heard;                /* it has answered a probe, with whatever rcode */
+	bool put_aside;            /* drained, and well, when its pool was closed */
 	uint64_t bad_us;           /* when the last bad probe was sent; 0: the last one was good */
 	uint64_t sent_us, next_us; /* last sent; next due */
 	struct name name;
@@ -128,6 +129,11 @@ static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
 	struct prober_pool *pp = &p->pools[pool - p->snapshot->pools];
 	pp->round_us = now_us + PROBER_DOWN_US;
 	pp->closed_us = now_us;
+	for (size_t i = 0; i < p->count; i++) {
+		struct upstream *u = p->probes[i]->upstream;
+		if (p->probes[i]->pool == pool)
+			p->probes[i]->put_aside = atomic_load(&u->drained) && health_state(&u->health) == HEALTH_UP;
+	}
 	if (pool_close(pool))
 		p->world.closed(p->world.arg, pool);
 }
@@ -395,11 +401,28 @@ static bool may_be_heard(const struct prober *p, const struct prober_pool *pp)
 	return false;
 }
 
+/* The operator gives back what was well: it need not be asked first. */
+static bool was_given_back(struct prober *p, const struct prober_pool *pp, uint64_t now_us)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		struct probe *b = p->probes[i];
+		if (b->pool != pp->pool || !b->put_aside || atomic_load(&b->upstream->drained))
+			continue;
+		b->next_us = now_us; /* it may have died meanwhile */
+		if (pool_give_back(pp->pool, now_us))
+			p->world.opened(p->world.arg, pp->pool, POOL_NONE);
+		return true;
+	}
+	return false;
+}
+
 /* One probe every PROBER_DOWN_US goes round a pool that is down. */
 static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t now_us)
 {
 	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
+	if (was_given_back(p, pp, now_us))
+		return now_us;
 	struct probe *answered = find_answer(p, pp);
 	if (answered != NULL || (now_us >= pp->closed_us + TRIAL_US && !may_be_heard(p, pp))) {
 		open_pool(p, pp->pool, answered, now_us);

@@ -564,6 +564,36 @@ static void endpoint_with_every_address_drained_is_closed_once(void **state)
 	assert_false(world_pool(w, "seoul")->down);
 }
 
+/* It was well, and nobody has asked it since: it need not answer a probe first. */
+static void address_given_back_opens_its_endpoint_at_once(void **state)
+{
+	(void)state;
+	w = world_new(SEOUL ZONE);
+	world_run_ms(w, 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		drain(ips[i], true);
+	world_reload(w, SEOUL ZONE);
+	world_run_ms(w, 10000);
+	drain(ips[1], false);
+	prober_doubt(world_prober(w), "seoul", world_now_us(w)); /* as the command does */
+	world_run_ms(w, 1);
+	assert_false(world_pool(w, "seoul")->down);
+	expect_state(ips[1], HEALTH_UP);
+	unsigned query = world_ask(w, "app.a.example", "A");
+	world_run_ms(w, 10);
+	assert_int_equal(world_reply(w, query)->rcode, DNS_NOERROR);
+	/* Down is down: who was drained in an outage has to answer. */
+	world_set_all(w, WORLD_SILENT);
+	world_ask(w, "new.a.example", "A");
+	world_run_ms(w, 2000);
+	assert_true(world_pool(w, "seoul")->down);
+	drain(ips[1], true);
+	world_run_ms(w, 2000);
+	drain(ips[1], false);
+	world_run_ms(w, 2000);
+	assert_true(world_pool(w, "seoul")->down);
+}
+
 /* ---- reload */
 
 static void reload_keeps_the_schedule(void **state)
@@ -704,6 +734,7 @@ int main(void)
 		TEST(round_of_a_closed_endpoint_passes_over_the_drained),
 		TEST(drained_healthy_address_costs_no_more_probes_than_an_idle_one),
 		TEST(endpoint_with_every_address_drained_is_closed_once),
+		TEST(address_given_back_opens_its_endpoint_at_once),
 		TEST(reload_keeps_the_schedule),
 		TEST(new_address_is_probed_at_the_reload_and_a_removed_one_no_more),
 		TEST(suspect_stays_at_its_interval_over_a_reload),
