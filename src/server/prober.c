@@ -32,9 +32,11 @@ struct probe {
 
 struct prober_pool {
 	struct pool *pool;
+	struct probe **probes;     /* [count], in the order of places: a part of the prober's */
+	size_t count;
 	uint64_t doubted_us, round_us; /* last doubt; next step round a closed pool */
 	uint64_t closed_us;            /* when it was closed last, or taken over closed */
-	uint8_t round;
+	size_t round;
 	size_t zone;               /* where the next probe's zone is looked for */
 	struct name good;          /* the last zone that somebody answered well; empty: none yet */
 	bool used;                 /* some zone goes there */
@@ -119,23 +121,21 @@ static bool is_out(const struct probe *b, uint64_t now_us)
 	return b->out && last_answer_us(b) < b->sent_us && now_us >= b->sent_us + patience_us(b);
 }
 
-static void judge_pool(struct prober *p, struct pool *pool, uint64_t now_us)
+static void judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us)
 {
-	if (pool->count == 0 || atomic_load(&pool->down))
+	if (pp->pool->count == 0 || atomic_load(&pp->pool->down))
 		return;
-	for (size_t i = 0; i < p->count; i++)
-		if (p->probes[i]->pool == pool && !is_out(p->probes[i], now_us))
+	for (size_t i = 0; i < pp->count; i++)
+		if (!is_out(pp->probes[i], now_us))
 			return;
-	struct prober_pool *pp = &p->pools[pool - p->snapshot->pools];
 	pp->round_us = now_us + PROBER_DOWN_US;
 	pp->closed_us = now_us;
-	for (size_t i = 0; i < p->count; i++) {
-		struct upstream *u = p->probes[i]->upstream;
-		if (p->probes[i]->pool == pool)
-			p->probes[i]->put_aside = atomic_load(&u->drained) && health_state(&u->health) == HEALTH_UP;
+	for (size_t i = 0; i < pp->count; i++) {
+		struct probe *b = pp->probes[i];
+		b->put_aside = atomic_load(&b->upstream->drained) && health_state(&b->upstream->health) == HEALTH_UP;
 	}
-	if (pool_close(pool))
-		p->world.closed(p->world.arg, pool);
+	if (pool_close(pp->pool))
+		p->world.closed(p->world.arg, pp->pool);
 }
 
 static void judge_silence(struct probe *b, uint64_t now_us)
@@ -153,7 +153,7 @@ static void judge_silence(struct probe *b, uint64_t now_us)
 		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
 }
 
-/* This host could not ask: nothing is known, until the next time that it is due. */
+/* Nothing is known, until the next time that it is due: this host could not ask, say. */
 static void put_off(struct probe *b)
 {
 	transport_cancel(&b->via);
@@ -197,20 +197,17 @@ static void send_probe(struct prober *p, struct probe *b, uint64_t now_us)
 }
 
 /* `answered`: who has; NULL: nobody, it is a trial. */
-static void open_pool(struct prober *p, struct pool *pool, struct probe *answered, uint64_t now_us)
+static void open_pool(struct prober *p, struct prober_pool *pp, struct probe *answered, uint64_t now_us)
 {
 	int place = answered != NULL ? answered->place : POOL_NONE;
 
-	if (!pool_open(pool, place, now_us))
+	if (!pool_open(pp->pool, place, now_us))
 		return;
-	p->pools[pool - p->snapshot->pools].doubted_us = 0;
-	p->world.opened(p->world.arg, pool, place);
-	for (size_t i = 0; i < p->count; i++) {
-		struct probe *b = p->probes[i];
-		if (b->pool != pool)
-			continue;
-		transport_cancel(&b->via); /* sent into the outage: its silence is void */
-		b->out = b->again = false;
+	pp->doubted_us = 0;
+	p->world.opened(p->world.arg, pp->pool, place);
+	for (size_t i = 0; i < pp->count; i++) {
+		struct probe *b = pp->probes[i];
+		put_off(b); /* sent into the outage: its silence is void */
 		b->bad_us = 0;
 		if (b != answered)
 			b->next_us = now_us;
@@ -250,7 +247,7 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 		upstream_count(b->upstream, 0, rcode == DNS_REFUSED ? UPSTREAM_REFUSED : UPSTREAM_SERVFAIL);
 	upstream_measure(b->upstream, 0, now_us - b->sent_us);
 	if (good && !drained && atomic_load(&b->pool->down)) {
-		open_pool(p, b->pool, b, now_us);
+		open_pool(p, pool_of(p, b), b, now_us);
 		return;
 	}
 	if (!good && ask_good_zone(p, b, now_us))
@@ -265,7 +262,7 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
 		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);
-	judge_pool(p, b->pool, now_us);
+	judge_pool(p, pool_of(p, b), now_us);
 }
 
 /* ---- events */
@@ -287,24 +284,21 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 
 static void failed(void *arg, struct transport_attempt *via, int error)
 {
-	struct prober *p = arg;
-	struct probe *b = CONTAINER_OF(via, struct probe, via);
+	const struct prober *p = arg;
 
 	if (transport_is_shortage(error))
-		put_off(b);
+		put_off(CONTAINER_OF(via, struct probe, via));
 	else
-		judge_silence(b, p->world.now_us(p->world.arg));
+		judge_silence(CONTAINER_OF(via, struct probe, via), p->world.now_us(p->world.arg));
 }
 
 static void hint(void *arg, struct transport_attempt *via, enum transport_hint what, int detail)
 {
-	struct probe *b = CONTAINER_OF(via, struct probe, via);
-
 	(void)arg;
 	(void)detail;
 	/* Anybody can forge the others: the timeout decides. */
 	if (what == TRANSPORT_UNSENT)
-		put_off(b);
+		put_off(CONTAINER_OF(via, struct probe, via));
 }
 
 /* ---- schedule */
@@ -331,15 +325,11 @@ static bool is_in_use(const struct pool *p, uint64_t now_us)
  * the money, as for those that are well. */
 static uint64_t due_us(const struct probe *b, uint64_t now_us)
 {
-	const struct upstream *u = b->upstream;
-	uint64_t answered_us = atomic_load_explicit(&u->health.last_answer_us, memory_order_relaxed);
-
-	bool drained = atomic_load_explicit(&u->drained, memory_order_relaxed);
+	bool drained = atomic_load_explicit(&b->upstream->drained, memory_order_relaxed);
 	bool well = drained || pool_tier(b->pool, b->place) == POOL_TIER_UP || (is_slow(b) && !is_in_use(b->pool, now_us));
-	if (!b->done_once || !well)
-		return b->next_us;
-	uint64_t idle_us = MAX(answered_us, b->sent_us) + PROBER_IDLE_US;
-	return MAX(idle_us, b->next_us);
+	uint64_t idle_us = MAX(last_answer_us(b), b->sent_us) + PROBER_IDLE_US;
+
+	return b->done_once && well ? MAX(idle_us, b->next_us) : b->next_us;
 }
 
 static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
@@ -359,43 +349,34 @@ static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
 	return judge_us > now_us ? judge_us : b->sent_us + timeout_us(b->pool);
 }
 
-static struct probe *probe_at(struct prober *p, const struct pool *pool, int place)
-{
-	for (size_t i = 0; i < p->count; i++)
-		if (p->probes[i]->pool == pool && p->probes[i]->place == place)
-			return p->probes[i];
-	return NULL;
-}
-
 /* NULL when all are drained. */
-static struct probe *next_in_round(struct prober *p, struct prober_pool *pp)
+static struct probe *next_in_round(struct prober_pool *pp)
 {
-	for (int tries = 0; tries < pp->pool->count; tries++) {
-		struct probe *b = probe_at(p, pp->pool, pp->round);
-		pp->round = (uint8_t)((pp->round + 1) % pp->pool->count);
-		if (b != NULL && !atomic_load(&b->upstream->drained))
+	for (size_t tries = 0; tries < pp->count; tries++) {
+		struct probe *b = pp->probes[pp->round++ % pp->count];
+		if (!atomic_load(&b->upstream->drained))
 			return b;
 	}
 	return NULL;
 }
 
 /* Who has answered a question since the pool was closed, late or by somebody else's doing; NULL: nobody. */
-static struct probe *find_answer(struct prober *p, const struct prober_pool *pp)
+static struct probe *find_answer(const struct prober_pool *pp)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		struct probe *b = p->probes[i];
-		if (b->pool == pp->pool && !atomic_load(&b->upstream->drained) && last_answer_us(b) > pp->closed_us)
+	for (size_t i = 0; i < pp->count; i++) {
+		struct probe *b = pp->probes[i];
+		if (!atomic_load(&b->upstream->drained) && last_answer_us(b) > pp->closed_us)
 			return b;
 	}
 	return NULL;
 }
 
 /* A probe may show that the pool is back; else only questions can, which somebody has to ask. */
-static bool may_be_heard(const struct prober *p, const struct prober_pool *pp)
+static bool may_be_heard(const struct prober_pool *pp)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		const struct probe *b = p->probes[i];
-		if (b->pool == pp->pool && (b->pool->inbound || b->heard || atomic_load(&b->upstream->drained)))
+	for (size_t i = 0; i < pp->count; i++) {
+		const struct probe *b = pp->probes[i];
+		if (b->pool->inbound || b->heard || atomic_load(&b->upstream->drained))
 			return true;
 	}
 	return false;
@@ -404,9 +385,9 @@ static bool may_be_heard(const struct prober *p, const struct prober_pool *pp)
 /* The operator gives back what was well: it need not be asked first. */
 static bool was_given_back(struct prober *p, const struct prober_pool *pp, uint64_t now_us)
 {
-	for (size_t i = 0; i < p->count; i++) {
-		struct probe *b = p->probes[i];
-		if (b->pool != pp->pool || !b->put_aside || atomic_load(&b->upstream->drained))
+	for (size_t i = 0; i < pp->count; i++) {
+		struct probe *b = pp->probes[i];
+		if (!b->put_aside || atomic_load(&b->upstream->drained))
 			continue;
 		b->next_us = now_us; /* it may have died meanwhile */
 		if (pool_give_back(pp->pool, now_us))
@@ -423,13 +404,13 @@ static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t 
 		return UINT64_MAX;
 	if (was_given_back(p, pp, now_us))
 		return now_us;
-	struct probe *answered = find_answer(p, pp);
-	if (answered != NULL || (now_us >= pp->closed_us + TRIAL_US && !may_be_heard(p, pp))) {
-		open_pool(p, pp->pool, answered, now_us);
+	struct probe *answered = find_answer(pp);
+	if (answered != NULL || (now_us >= pp->closed_us + TRIAL_US && !may_be_heard(pp))) {
+		open_pool(p, pp, answered, now_us);
 		return now_us;
 	}
 	if (now_us >= pp->round_us) {
-		struct probe *b = next_in_round(p, pp);
+		struct probe *b = next_in_round(pp);
 		if (b != NULL && b->out)
 			judge_silence(b, now_us);
 		if (b != NULL)
@@ -450,7 +431,7 @@ void prober_clock(struct prober *p, uint64_t now_us)
 		next = MIN(next, at);
 	}
 	for (size_t i = 0; i < p->snapshot->pool_count; i++) {
-		judge_pool(p, &p->snapshot->pools[i], now_us);
+		judge_pool(p, &p->pools[i], now_us);
 		uint64_t at = visit_closed(p, &p->pools[i], now_us);
 		next = MIN(next, at);
 	}
@@ -507,8 +488,7 @@ bool prober_is_done(const struct prober *p)
 
 static void drop_transport(struct probe *b)
 {
-	transport_cancel(&b->via);
-	b->out = b->again = false;
+	put_off(b);
 	if (b->transport != NULL)
 		b->transport->ops->close(b->transport);
 	b->transport = NULL;
@@ -562,6 +542,7 @@ void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
 	}
 	for (size_t i = 0; i < s->pool_count; i++) {
 		pools[i].pool = &s->pools[i];
+		pools[i].probes = probes + count;
 		pools[i].closed_us = now_us;
 		for (int k = 0; k < s->pools[i].count; k++) {
 			struct probe *b = take_probe(p, old, old_count, s->pools[i].places[k].upstream, now_us);
@@ -572,6 +553,7 @@ void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
 			b->pool = &s->pools[i];
 			b->place = (uint8_t)k;
 			probes[count++] = b;
+			pools[i].count++;
 		}
 	}
 	for (size_t i = 0; i < old_count; i++)
