@@ -132,11 +132,33 @@ static void warn_restart(const char *key, FILE *said)
 	fprintf(said, "warning: `%s` takes effect at a restart\n", key);
 }
 
-/* Until then the cache goes on being written where it can be. */
-static void keep_persist(struct config *c, const struct config *before)
+static void keep_text(char **text, const char *before)
 {
-	free(c->cache.persist);
-	c->cache.persist = before->cache.persist != NULL ? strdup(before->cache.persist) : NULL;
+	free(*text);
+	*text = before != NULL ? strdup(before) : NULL;
+}
+
+/* What this process has been since its start stays what is in force: the reload after this one compares with that. */
+static void keep_what_was_started(const struct server *s, struct config *c, FILE *said)
+{
+	const struct config *before = s->snapshot->config;
+
+	/* `auto` is not asked again: the files that say it are behind the walls. */
+	if (c->top.workers != before->top.workers)
+		warn_restart("workers", said);
+	if (strcmp(c->top.control, console_path(s->console)) != 0)
+		warn_restart("control", said);
+	if (c->top.sandbox != before->top.sandbox)
+		warn_restart("sandbox", said);
+	if (!confine_same_user(c, before))
+		warn_restart("user", said);
+	c->top.workers = before->top.workers;
+	c->top.sandbox = before->top.sandbox;
+	keep_text(&c->top.user, before->top.user);
+	if (confine_reaches(&s->confine, c->cache.persist))
+		return;
+	warn_restart("persist", said);
+	keep_text(&c->cache.persist, before->cache.persist); /* the cache goes on being written where it can be */
 }
 
 static void look_after_http(struct server *s)
@@ -151,19 +173,7 @@ static bool read_again(struct server *s, FILE *said)
 
 	if (c == NULL)
 		return false;
-	/* `auto` is not asked again: the files that say it are behind the walls. */
-	if (c->top.workers != s->snapshot->config->top.workers)
-		warn_restart("workers", said);
-	if (strcmp(c->top.control, console_path(s->console)) != 0)
-		warn_restart("control", said);
-	if (c->top.sandbox != s->snapshot->config->top.sandbox)
-		warn_restart("sandbox", said);
-	if (!confine_same_user(c, s->snapshot->config))
-		warn_restart("user", said);
-	if (!confine_reaches(&s->confine, c->cache.persist)) {
-		warn_restart("persist", said);
-		keep_persist(c, s->snapshot->config);
-	}
+	keep_what_was_started(s, c, said);
 	if (!bindings_prepare(&s->bindings, c)) {
 		fprintf(said, "%s\n", s->bindings.refusal);
 		config_free(c);

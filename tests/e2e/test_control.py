@@ -196,6 +196,13 @@ class Reload(Case):
         self.assertFalse(os.path.exists(f"{fwd.folder}/other"))
         fwd.command("status", "--alive")
 
+    def test_what_takes_a_restart_is_said_until_it_has_had_one(self):
+        fwd, sim, world = self.serve()
+        for line, warned in (("workers: 3\n", True), ("workers: 3\n", True), ("", False), ("sandbox: off\n", True), ("user: root\n", True)):
+            fwd.write_conf(zones_conf([endpoint_conf(sim)], self.ZONES, world, rest=line))
+            said = fwd.command("reload")[1]
+            self.assertEqual("takes effect at a restart" in said, warned, f"{line}{said}")
+
     def test_sighup_is_counted_as_well(self):
         fwd, sim, world = self.serve()
         fwd.reload(zones_conf([endpoint_conf(sim)], self.ZONES, world))
