@@ -21,7 +21,8 @@ struct addr {
 enum { ADDR_TEXT_MAX = 80 };
 
 /* Reads `IP`, `IP:PORT` or `[IP6]:PORT` (`[IP6]` and scope ids `%eth0`, `%2` too). Without a port: `default_port`.
- * Port 0 is refused. Returns 0, or -EINVAL: then *a is untouched. */
+ * Port 0 is refused. Returns 0; -EINVAL, or -ENODEV where the interface that the scope id names is not there (now): then *a is
+ * untouched. */
 NODISCARD int addr_parse(struct addr *a, const char *text, uint16_t default_port);
 
 /* Writes `IP:PORT` or `[IP6]:PORT`; returns `out`. */

@@ -49,6 +49,10 @@ const struct yaml *reader_expect_list(struct reading *r, const struct yaml *key,
 /* The text of a member of a list, or NULL (reported). `expected` as above. */
 const char *reader_member(struct reading *r, const struct yaml *member, const char *expected);
 
+/* The address that a word says, with this port unless it has one; else an error: that it "must be `expected`", or that its interface is not
+ * there. */
+bool reader_address(struct reading *r, const struct yaml *word, uint16_t port, const char *expected, struct addr *a);
+
 /* A member of a list that is a network or a bare address. False when it is none, or has host bits set (reported, with the hint). */
 bool reader_network(struct reading *r, const struct yaml *member, struct cidr *network);
 

@@ -40,9 +40,10 @@ static int parse_port(const char *text, uint16_t *port)
 /* A scope id is an interface, by its number or by its name. */
 static int parse_scope(const char *text, uint32_t *scope)
 {
-	if (parse_number(text, UINT32_MAX, scope) < 0)
-		*scope = if_nametoindex(text);
-	return *scope > 0 ? 0 : -EINVAL;
+	if (parse_number(text, UINT32_MAX, scope) == 0)
+		return *scope > 0 ? 0 : -EINVAL;
+	*scope = if_nametoindex(text);
+	return *scope > 0 ? 0 : *text == '\0' ? -EINVAL : -ENODEV;
 }
 
 static int parse_ip4(struct addr *a, const char *ip)
@@ -57,12 +58,11 @@ static int parse_ip6(struct addr *a, char *ip)
 	char *percent = strchr(ip, '%');
 
 	a->in6.sin6_family = AF_INET6;
-	if (percent) {
+	if (percent)
 		*percent = '\0';
-		if (parse_scope(percent + 1, &a->in6.sin6_scope_id) < 0)
-			return -EINVAL;
-	}
-	return inet_pton(AF_INET6, ip, &a->in6.sin6_addr) == 1 ? 0 : -EINVAL;
+	if (inet_pton(AF_INET6, ip, &a->in6.sin6_addr) != 1)
+		return -EINVAL;
+	return percent ? parse_scope(percent + 1, &a->in6.sin6_scope_id) : 0;
 }
 
 int addr_parse(struct addr *a, const char *text, uint16_t default_port)
@@ -96,8 +96,9 @@ int addr_parse(struct addr *a, const char *text, uint16_t default_port)
 	}
 	if (port_text && parse_port(port_text, &port) < 0)
 		return -EINVAL;
-	if ((ip6 ? parse_ip6(&read, ip) : parse_ip4(&read, ip)) < 0)
-		return -EINVAL;
+	int error = ip6 ? parse_ip6(&read, ip) : parse_ip4(&read, ip);
+	if (error < 0)
+		return error;
 	addr_set_port(&read, port);
 	/* Only now: a failed read leaves the caller's address as it was. */
 	*a = read;

@@ -92,12 +92,8 @@ static bool read_listen_address(struct reading *r, const struct yaml *member, co
 	const char *text = reader_member(r, member, expected);
 	char shown[READER_SHOWN_MAX];
 
-	if (!text)
+	if (!text || !reader_address(r, member, 53, expected, a))
 		return false;
-	if (addr_parse(a, text, 53) < 0) {
-		reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
-		return false;
-	}
 	for (size_t i = 0; i < count; i++) {
 		if (!addr_equal(&others[i], a))
 			continue;

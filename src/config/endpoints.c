@@ -118,10 +118,8 @@ static bool read_long_form(struct reading *r, const struct yaml *member, uint16_
 			reader_error(r, member, "this address has no `ip`");
 		return false;
 	}
-	if (addr_parse(a, form.ip->text, (uint16_t)options.port) < 0) {
-		reader_error(r, form.ip, "`ip` must be an IP address, not %s", reader_shown(form.ip, shown));
+	if (!reader_address(r, form.ip, (uint16_t)options.port, "an IP address", a))
 		return false;
-	}
 	if (form.port && addr_port(a) != options.port)
 		reader_error(r, form.ip, "%s has a port of its own, and `port` says another", reader_shown(form.ip, shown));
 	return true;
@@ -132,20 +130,14 @@ static void read_address(struct reading *r, const struct yaml *member, struct co
 	static const char expected[] = "an address (IP, IP:PORT, [IP6]:PORT or {ip, port, az})";
 	uint16_t port = (uint16_t)e->options.port;
 	const char *az = NULL;
-	char shown[READER_SHOWN_MAX];
 	struct addr a;
 
 	if (member->kind == YAML_MAP) {
 		if (!read_long_form(r, member, port, &a, &az))
 			return;
 	} else {
-		const char *text = reader_member(r, member, expected);
-		if (!text)
+		if (!reader_member(r, member, expected) || !reader_address(r, member, port, expected, &a))
 			return;
-		if (addr_parse(&a, text, port) < 0) {
-			reader_error(r, member, "must be %s, not %s", expected, reader_shown(member, shown));
-			return;
-		}
 	}
 	if (check_address(r, member, e, &a))
 		e->addresses[e->count++] = (struct config_address){a, az ? reader_copy(r, az) : NULL};

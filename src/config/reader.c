@@ -116,6 +116,18 @@ const char *reader_member(struct reading *r, const struct yaml *member, const ch
 	return NULL;
 }
 
+bool reader_address(struct reading *r, const struct yaml *word, uint16_t port, const char *expected, struct addr *a)
+{
+	char shown[READER_SHOWN_MAX];
+	int error = addr_parse(a, word->text, port);
+
+	if (error == -ENODEV)
+		reader_error(r, word, "%s: this host has no such interface (now)", reader_shown(word, shown));
+	else if (error < 0)
+		reader_error(r, word, "must be %s, not %s", expected, reader_shown(word, shown));
+	return error == 0;
+}
+
 bool reader_network(struct reading *r, const struct yaml *member, struct cidr *network)
 {
 	static const char expected[] = "a network (IP/BITS) or an IP address";

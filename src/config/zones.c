@@ -95,6 +95,22 @@ static bool is_network(const char *text)
 	return result == 0 || result == -EDOM;
 }
 
+static bool is_ascii(const char *text)
+{
+	while (*text > 0)
+		text++;
+	return *text == '\0';
+}
+
+/* Characters that a name may hold (RFC 2317 has `/`), and that are more often a slip. */
+static void remark(struct reading *r, const struct yaml *member, const char *shown)
+{
+	size_t at = strcspn(member->text, "$:@*");
+
+	if (member->text[at] != '\0')
+		reader_warning(r, member, "%s is taken as it stands, with the `%c` in it: is that meant?", shown, member->text[at]);
+}
+
 static void read_name(struct reading *r, const struct entry *entry, const struct yaml *member)
 {
 	const char *text = reader_member(r, member, "a domain name");
@@ -104,16 +120,23 @@ static void read_name(struct reading *r, const struct entry *entry, const struct
 	if (!text)
 		return;
 	reader_shown(member, shown);
-	if (strncmp(text, "*.", 2) == 0)
+	if (strcmp(text, "*") == 0)
+		reader_error(r, member, "%s: all names are the zone `.`", shown);
+	else if (strstr(text, "://") != NULL)
+		reader_error(r, member, "%s is a URL: a zone is a domain name", shown);
+	else if (strncmp(text, "*.", 2) == 0)
 		reader_error(r, member, "%s: a zone is a name and everything below it already, leave out the `*.`", shown);
 	else if (is_network(text))
 		reader_error(r, member, "%s is no domain name: the names of a network's addresses are `reverse: %s`", shown, text);
 	else if (text_read_name(&name, text) < 0)
-		reader_error(r, member, "%s is no domain name", shown);
+		reader_error(r, member, "%s is no domain name%s", shown,
+			     is_ascii(text) ? "" : ": write it as it is asked for, in ASCII (`xn--…`)");
 	else if (is_reserved(r, &name))
 		reader_error(r, member, "%s cannot be routed: it is answered here and never sent anywhere", shown);
-	else
+	else {
+		remark(r, member, shown);
 		add_zone(r, entry, member, &name, NULL);
+	}
 }
 
 static void read_names(struct reading *r, struct entry *entry)

@@ -77,9 +77,8 @@ static void what_is_no_address_is_refused_and_changes_nothing(void **state)
 		"[[::1]]",
 		"1::2::3",
 		"::1%",
-		"::1%no-such-link",
 		"::1%0",
-		"fe80::1%99999999999",
+		"nonsense::1%no-such-link",
 		"example.com",
 		"localhost:53",
 		"*:53",
@@ -92,6 +91,10 @@ static void what_is_no_address_is_refused_and_changes_nothing(void **state)
 		assert_int_equal(addr_parse(&a, rows[i], 53), -EINVAL);
 		assert_memory_equal(&a, &before, sizeof(a));
 	}
+	/* It is one; whether there is the interface is another question. */
+	assert_int_equal(addr_parse(&a, "fe80::1%no-such-link", 53), -ENODEV);
+	assert_int_equal(addr_parse(&a, "[fe80::1%99999999999]:53", 53), -ENODEV);
+	assert_memory_equal(&a, &before, sizeof(a));
 }
 
 static void scope_id_may_be_a_number_of_no_link(void **state)

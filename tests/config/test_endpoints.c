@@ -99,11 +99,19 @@ static void what_is_no_address_is_refused(void **state)
 	expect_endpoint("addresses: [dns.example, 192.0.2.1:0, ~, [a]]", text);
 }
 
+static void interface_that_is_not_there_is_said(void **state)
+{
+	(void)state;
+	expect_endpoint("addresses: [\"fe80::1%no-such-link\", {ip: \"fe80::2%no-such-link\"}]",
+			"z:2:37: `fe80::1%no-such-link`: this host has no such interface (now)\n"
+			"z:2:66: `fe80::2%no-such-link`: this host has no such interface (now)\n");
+}
+
 static void wrong_long_forms_are_refused(void **state)
 {
 	(void)state;
 	expect_endpoint("addresses: [{az: a}, {ip: x}, {ip: [a]}]", "z:2:37: this address has no `ip`\n"
-								    "z:2:51: `ip` must be an IP address, not `x`\n"
+								    "z:2:51: must be an IP address, not `x`\n"
 								    "z:2:60: `ip` must be an address, not a list\n");
 	expect_endpoint("addresses: [{ip: 192.0.2.1, port: 0}, {ip: 192.0.2.2, port: [1]}]",
 			"z:2:59: `port` must be a number from 1 to 65535, not `0`\n"
@@ -278,6 +286,7 @@ int main(void)
 		cmocka_unit_test(one_az_for_all_is_warned_of),
 		cmocka_unit_test(resolvers_are_not_judged_by_awss_habits),
 		cmocka_unit_test(what_is_no_address_is_refused),
+		cmocka_unit_test(interface_that_is_not_there_is_said),
 		cmocka_unit_test(wrong_long_forms_are_refused),
 		cmocka_unit_test(addresses_that_no_server_has_are_refused),
 		cmocka_unit_test(an_address_given_twice_is_refused),

@@ -136,6 +136,22 @@ static void a_wildcard_is_refused_with_the_reason(void **state)
 		     "z:3:12: `*.corp.internal`: a zone is a name and everything below it already, leave out the `*.`\n");
 }
 
+static void names_that_hardly_anybody_means_are_remarked(void **state)
+{
+	(void)state;
+	expect_zones("  - {name: \"*\", to: local}\n"
+		     "  - {name: \"https://a.example/\", to: local}\n"
+		     "  - {name: \"b\u00fccher.example\", to: local}\n",
+		     "z:3:12: `*`: all names are the zone `.`\n"
+		     "z:4:12: `https://a.example/` is a URL: a zone is a domain name\n"
+		     "z:5:12: `b\u00fccher.example` is no domain name: write it as it is asked for, in ASCII (`xn--…`)\n");
+	expect_zones("  - {name: \"$NET.example\", to: seoul}\n"
+		     "  - {name: \"a.example:53\", to: tokyo}\n"
+		     "  - {name: 0/25.2.0.192.in-addr.arpa, to: local}\n",
+		     "z:3:12: warning: `$NET.example` is taken as it stands, with the `$` in it: is that meant?\n"
+		     "z:4:12: warning: `a.example:53` is taken as it stands, with the `:` in it: is that meant?\n");
+}
+
 static void names_that_are_answered_here_cannot_be_routed(void **state)
 {
 	(void)state;
@@ -338,6 +354,7 @@ int main(void)
 		cmocka_unit_test(an_entry_has_exactly_one_kind_and_a_destination),
 		cmocka_unit_test(what_is_no_domain_name_is_refused),
 		cmocka_unit_test(a_wildcard_is_refused_with_the_reason),
+		cmocka_unit_test(names_that_hardly_anybody_means_are_remarked),
 		cmocka_unit_test(names_that_are_answered_here_cannot_be_routed),
 		cmocka_unit_test(a_zone_given_twice_is_refused_with_both_places),
 		cmocka_unit_test(zones_are_compared_after_they_were_expanded),
