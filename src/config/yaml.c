@@ -396,6 +396,34 @@ static bool add_event(struct building *b, const yaml_event_t *event)
 	return !b->over;
 }
 
+/* The line with this number, up to its end. */
+static const char *line_at(const char *text, size_t len, unsigned number, size_t *octets)
+{
+	const char *end = text + len, *stop = text;
+
+	for (; number > 1 && (stop = memchr(text, '\n', (size_t)(end - text))) != NULL; number--)
+		text = stop + 1;
+	stop = memchr(text, '\n', (size_t)(end - text));
+	*octets = (size_t)((stop ? stop : end) - text);
+	return text;
+}
+
+/* What people have usually done who get this from libyaml; NULL: nobody knows. */
+static const char *guess(const yaml_parser_t *parser, const char *text, size_t len)
+{
+	size_t octets;
+	const char *line = line_at(text, len, line_of(parser->problem_mark), &octets), *problem = parser->problem;
+
+	if (strstr(problem, "cannot start any token") && parser->problem_mark.column < octets && line[parser->problem_mark.column] == '\t')
+		return "a tab, where YAML takes spaces only";
+	if (strstr(problem, "mapping values are not allowed"))
+		return "a space is missing behind a `:` or a `-`, or a line is indented deeper than those it belongs to";
+	bool flow = strstr(problem, "expected node content") || strstr(problem, "expected ','");
+	if (flow && (memmem(line, octets, "::", 2) || memmem(line, octets, "${", 2)))
+		return "an IPv6 address, or `${NAME}`, must stand in quotes here";
+	return NULL;
+}
+
 /* libyaml tells the place of most problems; of octets that are no text only their number in the file. */
 static void report_problem(struct building *b, const yaml_parser_t *parser, const char *text, size_t len)
 {
@@ -416,7 +444,10 @@ static void report_problem(struct building *b, const yaml_parser_t *parser, cons
 			column = 0;
 		}
 	}
-	if (parser->context)
+	const char *meant = parser->problem && parser->error != YAML_READER_ERROR ? guess(parser, text, len) : NULL;
+	if (meant)
+		snprintf(sentence, sizeof(sentence), "not valid YAML: %s (%s)", meant, problem);
+	else if (parser->context)
 		snprintf(sentence, sizeof(sentence), "not valid YAML: %s (%s that begins in line %u)", problem, parser->context,
 			 line_of(parser->context_mark));
 	else

@@ -173,6 +173,38 @@ static void a_syntax_error_stands_alone(void **state)
 				 "scalar that begins in line 1)\n");
 }
 
+#define MISSING_SPACE "a space is missing behind a `:` or a `-`, or a line is indented deeper than those it belongs to"
+
+/* What libyaml says of them helps nobody. */
+static void usual_mistakes_are_named(void **state)
+{
+	static const struct {
+		const char *text, *place, *meant;
+	} rows[] = {
+		{"a:\n\tb: 2\n", "z:2:1", "a tab, where YAML takes spaces only"},
+		{"a: [127.0.0.1:53, ::1]\n", "z:1:19", "an IPv6 address, or `${NAME}`, must stand in quotes here"},
+		{"a: [[::1]:53]\n", "z:1:6", "an IPv6 address, or `${NAME}`, must stand in quotes here"},
+		{"a: {b: ${NAME}, c: d}\n", "z:1:9", "an IPv6 address, or `${NAME}`, must stand in quotes here"},
+		{"a:[x]\nb: c\n", "z:2:2", MISSING_SPACE},
+		{"a: b\n  c: d\n", "z:2:4", MISSING_SPACE},
+	};
+	char expected[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct diagnostics d;
+		diagnostics_init(&d);
+		assert_null(yaml_tree_read(rows[i].text, strlen(rows[i].text), &d));
+		assert_int_equal(d.count, 1);
+		snprintf(expected, sizeof(expected), "z:%u:%u", d.rows[0].line, d.rows[0].column);
+		assert_string_equal(expected, rows[i].place);
+		snprintf(expected, sizeof(expected), "not valid YAML: %s (", rows[i].meant);
+		if (strncmp(d.rows[0].sentence, expected, strlen(expected)) != 0)
+			fail_msg("%s", d.rows[0].sentence);
+		diagnostics_deinit(&d);
+	}
+}
+
 static void octets_that_are_no_text_have_their_place(void **state)
 {
 	(void)state;
@@ -283,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_second_document_is_refused),
 		cmocka_unit_test(a_zero_octet_is_refused),
 		cmocka_unit_test(a_syntax_error_stands_alone),
+		cmocka_unit_test(usual_mistakes_are_named),
 		cmocka_unit_test(octets_that_are_no_text_have_their_place),
 		cmocka_unit_test(variables_come_from_the_environment),
 		cmocka_unit_test(a_variable_is_never_read_as_yaml),
