@@ -41,7 +41,9 @@ struct flight {
 	uint32_t tried, tried_twice; /* places of `pool` */
 	uint32_t silent, unreachable, broken; /* places, for the error's text */
 	uint32_t blamed;       /* places whose silence was counted */
+	uint32_t plain;        /* places that called this question with EDNS a FORMERR, and are asked without */
 	uint8_t left;          /* pools of the route that were turned away from */
+	uint16_t outage;       /* the route's when it began: what began in an outage is void with it */
 	uint32_t blocked;      /* places that answered what the zone does not expect … */
 	const struct pool *blocked_from; /* … the last pool that did; NULL: none */
 	struct addr blocked_by; /* and the address in its answer */

@@ -97,7 +97,7 @@ static void compose(struct forward *f, const struct flight *fl, struct attempt *
 		q->flags |= (uint16_t)(DNS_AD | (fl->key.bits & CACHE_KEY_CD ? DNS_CD : 0));
 		q->dnssec_ok = fl->key.bits & CACHE_KEY_DO;
 	}
-	q->edns = now_us >= atomic_load_explicit(&u->no_edns_until_us, memory_order_relaxed);
+	q->edns = !(fl->plain >> a->place & 1) && now_us >= atomic_load_explicit(&u->no_edns_until_us, memory_order_relaxed);
 	if (random_case && !a->stream && fl->pool->case_randomization && !atomic_load_explicit(&u->case_off, memory_order_relaxed))
 		q->case_bits = random_u64(f->world.random);
 }
@@ -149,6 +149,15 @@ void attempt_set_next(struct flight *fl, int place, uint64_t now_us)
 	fl->next_at_us = now_us + delay;
 }
 
+/* A hedge at the address just asked, where there is no other: what loses one datagram loses both, so it is not the second try of it. */
+static bool is_in_haste(const struct flight *fl, int place, uint64_t now_us)
+{
+	if (place != fl->last_place || list_empty(&fl->attempts))
+		return false;
+	const struct attempt *last = CONTAINER_OF(fl->attempts.prev, struct attempt, link);
+	return now_us < last->sent_us + rtt_timeout_us(&last->upstream->rtt);
+}
+
 bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint64_t now_us)
 {
 	for (int tries = 0; tries < 2 * POOL_MAX_UPSTREAMS; tries++) {
@@ -164,7 +173,8 @@ bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint
 			return false;
 		}
 		uint32_t bit = 1u << place;
-		fl->tried_twice |= fl->tried & bit;
+		if (!is_in_haste(fl, place, now_us))
+			fl->tried_twice |= fl->tried & bit;
 		fl->tried |= bit;
 		if (LIKELY(attempt_start(f, fl, place, fl->pool->tcp, true, now_us))) {
 			attempt_set_next(fl, place, now_us);

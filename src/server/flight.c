@@ -73,6 +73,7 @@ struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, c
 	fl->deadline_us = now_us + FORWARD_DEADLINE_US;
 	fl->next_at_us = UINT64_MAX;
 	fl->last_place = POOL_NONE;
+	fl->outage = snapshot_route_outage(fl->route);
 	list_init(&fl->queries);
 	list_init(&fl->attempts);
 	wheel_timer_init(&fl->timer);
@@ -158,7 +159,7 @@ bool flight_move(struct forward *f, struct flight *fl, uint64_t now_us)
 	LIST_FOR_EACH (link, &fl->attempts)
 		attempt_give_up(f, CONTAINER_OF(link, struct attempt, link));
 	fl->pool = next;
-	fl->tried = fl->tried_twice = fl->silent = fl->unreachable = fl->broken = fl->blamed = fl->blocked = 0;
+	fl->tried = fl->tried_twice = fl->silent = fl->unreachable = fl->broken = fl->blamed = fl->blocked = fl->plain = 0;
 	fl->rcode_retries = 0;
 	fl->delay_us = 0;
 	fl->doubted = false;
@@ -194,7 +195,7 @@ static bool was_blocked(const struct flight *fl)
 	return fl->blocked_from != NULL;
 }
 
-/* The same rcode from all who gave one, if nobody failed otherwise. */
+/* The same rcode from all who gave one, if nobody failed otherwise. Those of EDNS (BADVERS, BADCOOKIE) are about this hop. */
 static uint16_t agreed_rcode(const struct flight *fl)
 {
 	int rcode = -1;
@@ -208,7 +209,7 @@ static uint16_t agreed_rcode(const struct flight *fl)
 			return DNS_SERVFAIL;
 		rcode = fl->rcodes[i];
 	}
-	return rcode == DNS_UNREADABLE ? DNS_SERVFAIL : (uint16_t)rcode;
+	return rcode > DNS_RCODE ? DNS_SERVFAIL : (uint16_t)rcode;
 }
 
 bool flight_is_starved(const struct flight *fl)
@@ -235,7 +236,7 @@ static void remember_failure(struct forward *f, struct flight *fl, uint16_t rcod
 		rcode = FORWARD_FAILED_BLOCKED;
 	else if (fl->broken == 0)
 		rcode = is_out_of_reach(fl) ? FORWARD_FAILED_UNREACHABLE : FORWARD_FAILED_SILENT;
-	cache_put_failure(f->lease->snapshot->cache, &fl->key, rcode, now_s, now_s + wait_s, snapshot_route_outage(fl->route));
+	cache_put_failure(f->lease->snapshot->cache, &fl->key, rcode, now_s, now_s + wait_s, fl->outage);
 }
 
 /* The answer with TC whose whole could not be had: the client may try for itself. */
@@ -355,6 +356,24 @@ static struct attempt *find_victim(const struct flight *fl, uint64_t now_us)
 	return now_us >= oldest(fl)->sent_us + GIVE_UP_US ? oldest(fl) : NULL;
 }
 
+/* Nothing has come from whoever was asked, to this question or another: no slow name, then, but datagrams that were lost. An endpoint's
+ * prober tells the path from the name, and soon; servers of one's own need not answer probes. */
+static bool all_look_dead(const struct flight *fl, uint64_t now_us)
+{
+	LIST_FOR_EACH (link, &fl->attempts)
+		if (!looks_dead(CONTAINER_OF(link, struct attempt, link), now_us))
+			return false;
+	return !fl->pool->inbound && !list_empty(&fl->attempts);
+}
+
+/* Each may be asked once more, after longer and longer. */
+static void begin_round(struct flight *fl, uint64_t now_us)
+{
+	fl->tried_twice = 0;
+	fl->delay_us = MAX(2 * fl->delay_us, LEAST_NEXT_DELAY_US);
+	fl->next_at_us = now_us + fl->delay_us;
+}
+
 /* What follows is a retry, not a hedge: the last attempt was at an address in doubt, or its own timeout is over. */
 static bool is_retry(const struct flight *fl, uint64_t now_us)
 {
@@ -369,8 +388,14 @@ static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
 {
 	bool full = fl->open >= FORWARD_OPEN_ATTEMPTS;
 	struct attempt *victim = full ? find_victim(fl, now_us) : NULL;
-	bool retry = is_retry(fl, now_us);
+	bool retry = is_retry(fl, now_us), dead = all_look_dead(fl, now_us);
 
+	if (dead && (pool_usable(fl->pool) & ~fl->tried_twice) == 0) {
+		begin_round(fl, now_us);
+		return;
+	}
+	if (full && victim == NULL && dead)
+		victim = CONTAINER_OF(fl->attempts.prev, struct attempt, link); /* the latest: those before may yet be answered */
 	if (full && victim == NULL) {
 		fl->next_at_us = MIN(now_us + LOOK_AGAIN_US, MIN(oldest(fl)->sent_us + GIVE_UP_US, next_timeout_us(fl, now_us)));
 		return;
@@ -383,7 +408,7 @@ static void try_again(struct forward *f, struct flight *fl, uint64_t now_us)
 		attempt_give_up(f, victim);
 	uint64_t delay = fl->delay_us;
 	if (!attempt_next(f, fl, false, now_us)) {
-		fl->next_at_us = UINT64_MAX; /* all were asked twice: wait for what is out */
+		fl->next_at_us = next_timeout_us(fl, now_us); /* all were asked twice: wait for what is out */
 		return;
 	}
 	if (!retry)

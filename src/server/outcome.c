@@ -183,7 +183,8 @@ static void take_cut(struct forward *f, struct attempt *a, const uint8_t *messag
 	flight_arm(f, fl, now_us);
 }
 
-/* FORMERR without an OPT: it does not know EDNS. True if it is asked again without. */
+/* FORMERR without an OPT: it may not know EDNS. True if it is asked again without, which tells: of a name that is too much for it, it says
+ * the same again. */
 static bool take_no_edns(struct forward *f, struct attempt *a, uint64_t now_us)
 {
 	struct flight *fl = a->flight;
@@ -192,7 +193,7 @@ static bool take_no_edns(struct forward *f, struct attempt *a, uint64_t now_us)
 
 	if (!a->via.asked.edns || f->answer.rcode != DNS_FORMERR || f->answer.edns.present || fl->landed || attempt_pool(a) != fl->pool)
 		return false;
-	atomic_store_explicit(&a->upstream->no_edns_until_us, now_us + POOL_NO_EDNS_US, memory_order_relaxed);
+	fl->plain |= 1u << place;
 	if (!ask_again(f, fl, place, stream, true, now_us))
 		return false;
 	attempt_end(f, a);
@@ -257,6 +258,8 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		fl->broken &= ~(1u << place); /* it may have taken two tries */
 		fl->silent &= ~(1u << place);
 	}
+	if (UNLIKELY(place != POOL_NONE && fl->plain >> place & 1))
+		atomic_store_explicit(&by->upstream->no_edns_until_us, now_us + POOL_NO_EDNS_US, memory_order_relaxed);
 	keep(f, fl, by->upstream, now_us);
 	metrics_add(f->world.metrics, METRIC_UPSTREAM_ANSWERS, 1);
 	fl->answered = true;

@@ -520,6 +520,65 @@ static void open_group_is_asked_before_one_that_is_down(void **state)
 	assert_int_equal(at("10.8.0.1")->asked, before);
 }
 
+/* ---- EDNS */
+
+static bool last_had_edns;
+
+/* EDNS is known there; but the name `odd` is too much for it, in any form. */
+static size_t say_formerr_of_odd(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	static const uint8_t a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
+	struct question_upstream echo = *asked;
+	bool odd = memcmp(asked->name->octets + 1, "odd", 3) == 0;
+
+	(void)stream;
+	last_had_edns = asked->edns;
+	echo.edns = false;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, (uint16_t)(DNS_QR | DNS_RD | DNS_RA | (odd ? DNS_FORMERR : DNS_NOERROR)));
+	if (odd || is_probe(asked))
+		return len;
+	memcpy(out + len, a, sizeof(a));
+	out[7] = 1;
+	return len + sizeof(a);
+}
+
+static void one_name_that_is_a_formerr_leaves_edns_on(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	at("10.0.1.1")->answer = at("10.0.2.1")->answer = at("10.0.3.1")->answer = say_formerr_of_odd;
+	assert_int_equal(ask_within("odd.corp.example", "A", 1000)->rcode, DNS_FORMERR);
+	assert_false(last_had_edns); /* it was tried */
+	assert_int_equal(ask_within("www.corp.example", "A", 1000)->rcode, DNS_NOERROR);
+	assert_true(last_had_edns);
+}
+
+/* BADVERS, 16: its upper bits are in the OPT. */
+static size_t say_badvers(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	struct question_upstream echo = *asked;
+
+	(void)stream;
+	echo.flags = 0;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, DNS_QR | DNS_RD | DNS_RA);
+	if (asked->edns)
+		out[len - EDNS_OPT_BYTES + 5] = 1;
+	return len;
+}
+
+/* It is about the hop from us to the server (RFC 6891 section 6.1.3). */
+static void badvers_of_an_upstream_is_servfail(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	at("10.0.1.1")->answer = at("10.0.2.1")->answer = at("10.0.3.1")->answer = say_badvers;
+	const struct world_reply *r = ask_within("www.corp.example", "A", 1000);
+	assert_int_equal(r->rcode, DNS_SERVFAIL);
+	assert_non_null(strstr(r->ede_text, "BADVERS"));
+}
+
 /* ---- what a failure leaves behind */
 
 static void error_is_remembered_for_a_second(void **state)
@@ -637,6 +696,8 @@ int main(void)
 		STORY(client_is_told_of_a_region_that_was_left),
 		STORY(lame_name_is_asked_of_no_address_more_than_twice),
 		STORY(open_group_is_asked_before_one_that_is_down),
+		STORY(one_name_that_is_a_formerr_leaves_edns_on),
+		STORY(badvers_of_an_upstream_is_servfail),
 		STORY(error_is_remembered_for_a_second),
 		STORY(known_name_is_served_stale_when_all_answer_errors),
 		STORY(client_that_joins_a_prefetch_is_served_stale_in_time),

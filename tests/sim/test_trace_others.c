@@ -183,6 +183,48 @@ static void question_sent_into_an_outage_is_no_evidence_after_it(void **state)
 	assert_int_equal(cause_of(office[0]), HEALTH_CAUSE_PROBE_SILENT);
 }
 
+#define ONE_ADDRESS "zones: []\nlocal-upstreams: [192.168.0.2]\n"
+
+/* What is remembered of a failure that began in an outage is void with it. */
+static void failure_that_began_in_an_outage_is_forgotten_after_it(void **state)
+{
+	(void)state;
+	w = world_new(ONE_ADDRESS);
+	at(local[0])->answer = answer_names;
+	world_run_ms(w, 1000);
+	assert_non_null(ask_within("www.example.org", "A", 1000));
+	cut_off = true;
+	unsigned first = world_ask(w, "first.example.org", "A");
+	world_run_ms(w, 1000);
+	assert_true(world_pool(w, "local")->down);
+	unsigned lost = world_ask(w, "lost.example.org", "A");
+	at(local[0])->silent_name = "lost";
+	cut_off = false;
+	world_run_ms(w, 5000);
+	assert_false(world_pool(w, "local")->down);
+	assert_int_equal(world_reply(w, first)->rcode, DNS_NOERROR); /* it waited, and was asked again */
+	assert_int_equal(world_reply(w, lost)->rcode, DNS_SERVFAIL);
+	at(local[0])->silent_name = NULL;
+	assert_int_equal(ask_within("lost.example.org", "A", 100)->rcode, DNS_NOERROR);
+}
+
+/* Of an only address, both datagrams of a question and its hedge: that it answers other questions says nothing of those. */
+static void only_address_is_asked_again_after_a_moment_of_silence(void **state)
+{
+	(void)state;
+	w = world_new(ONE_ADDRESS);
+	at(local[0])->answer = answer_names;
+	world_run_ms(w, 1000);
+	assert_non_null(ask_within("www.example.org", "A", 1000));
+	cut_off = true;
+	unsigned q = world_ask(w, "new.example.org", "A");
+	world_run_ms(w, 150);
+	cut_off = false;
+	world_run_ms(w, 2500);
+	assert_non_null(world_reply(w, q));
+	assert_int_equal(world_reply(w, q)->rcode, DNS_NOERROR);
+}
+
 #define TWO_GROUPS                                                                                                           \
 	"resolvers: {one: {addresses: [10.9.0.1, 10.9.0.2]}, two: {addresses: [10.8.0.1, 10.8.0.2]}}\n"                       \
 	"zones: [{name: office.example, to: [one, two]}]\nlocal-upstreams: [192.168.0.2]\n"
@@ -255,6 +297,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(servers_that_answer_probes_no_more_are_asked_all_the_same, set_up, end),
 		cmocka_unit_test_setup_teardown(stale_answer_of_servers_that_are_down_is_made_fresh_behind_the_clients_back, set_up, end),
 		cmocka_unit_test_setup_teardown(question_sent_into_an_outage_is_no_evidence_after_it, set_up, end),
+		cmocka_unit_test_setup_teardown(failure_that_began_in_an_outage_is_forgotten_after_it, set_up, end),
+		cmocka_unit_test_setup_teardown(only_address_is_asked_again_after_a_moment_of_silence, set_up, end),
 		cmocka_unit_test_setup_teardown(second_group_is_asked_when_the_first_dies_though_neither_answers_probes, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_are_gone_are_down_and_the_first_answer_opens_them, set_up, end),
 	};
