@@ -24,6 +24,7 @@
 #include "server/worker.h"
 #include "sys/cpus.h"
 #include "sys/passed.h"
+#include "sys/signals.h"
 
 enum { WATCH_US = 1000000, LEFT_OUT_EVERY_US = 10 * US_PER_S, SHORTAGES_EVERY_US = 10 * US_PER_S };
 
@@ -300,6 +301,10 @@ static void on_signal(void *arg, int signal)
 
 	if (signal == SIGHUP) {
 		struct command_reload result = {.said = NULL};
+		if (succession_is_leaving(&s->succession)) {
+			log_warn("SIGHUP is not obeyed: another instance is about to take over, and has read its own file");
+			return;
+		}
 		reload(s, &result);
 		free(result.said);
 		return;
@@ -342,16 +347,6 @@ static bool start_upkeep(struct server *s, uint32_t descriptors)
 	return s->upkeep != NULL;
 }
 
-/* SIGHUP would end us before the loop hears of it: it waits. */
-static void let_reload(bool now)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigprocmask(now ? SIG_UNBLOCK : SIG_BLOCK, &set, NULL);
-}
-
 static bool start_loop(struct server *s)
 {
 	static const int signals[] = {SIGHUP, SIGTERM, SIGINT};
@@ -366,7 +361,7 @@ static bool start_loop(struct server *s)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		if ((s->signals[i] = loop_signal_new(s->loop, signals[i], on_signal, s)) == NULL)
 			return false;
-	let_reload(true);
+	signals_let_hangup(true);
 	return s->watch_timer != NULL && s->news != NULL;
 }
 
@@ -490,6 +485,7 @@ static void serve(struct server *s)
 
 static void give_back(struct server *s)
 {
+	signals_let_hangup(false); /* nobody hears it any more */
 	for (uint32_t i = 0; s->workers != NULL && i < s->worker_count; i++)
 		if (s->workers[i] != NULL)
 			worker_free(s->workers[i]);
@@ -568,7 +564,7 @@ int server_run(const struct server_options *options)
 	size_t passed = passed_take(); /* first of all: descriptors that are opened later must not be taken for them */
 	struct resolv r;
 
-	let_reload(false);
+	signals_begin();
 	struct config *c = load_first(options);
 	if (c == NULL)
 		return 1;
@@ -578,7 +574,6 @@ int server_run(const struct server_options *options)
 		config_free(c);
 		return 1;
 	}
-	signal(SIGPIPE, SIG_IGN);
 	descriptors_raise();
 	s.worker_count = wanted_workers(c);
 	(void)read_resolv(c, &r); /* what cannot be read now will be seen by the watch */

@@ -203,6 +203,17 @@ class Reload(Case):
             said = fwd.command("reload")[1]
             self.assertEqual("takes effect at a restart" in said, warned, f"{line}{said}")
 
+    def test_sighup_does_not_end_what_is_stopping(self):
+        for _ in range(5):
+            fwd, *_ = self.serve()
+            fwd.signal(signal.SIGTERM)
+            while fwd.child.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    fwd.signal(signal.SIGHUP)
+                time.sleep(0.001)  # the pace at which they come
+            self.assertEqual(fwd.child.wait(), 0, fwd.text())
+            self.stage.programs.remove(fwd)
+
     def test_sighup_is_counted_as_well(self):
         fwd, sim, world = self.serve()
         fwd.reload(zones_conf([endpoint_conf(sim)], self.ZONES, world))

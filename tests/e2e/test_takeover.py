@@ -398,6 +398,18 @@ class Failing(Takeover):
         wait_for(lambda: self.expect(ask(self.at, new_name(time.monotonic_ns()))) and os.path.exists(path), what="the snapshot")
         self.status(fwd)
 
+    def test_reload_by_signal_waits_for_the_end_of_an_offer(self):
+        """What it changed would be lost, as by command."""
+        fwd = self.instance(self.conf(self.sim()))
+        _, bridge, sockets = self.receive_offer()
+        fwd.signal(signal.SIGHUP)
+        self.await_log(fwd, "SIGHUP is not obeyed")
+        for s in (bridge, *sockets):
+            s.close()
+        self.await_log(fwd, "we serve on")
+        fwd.signal(signal.SIGHUP)
+        self.await_log(fwd, "loaded: 1 zones")
+
     def test_successor_that_goes_away_without_its_answer_changes_nothing(self):
         fwd = self.instance(self.conf(self.sim()))
         with socket.socket(socket.AF_UNIX) as s:
