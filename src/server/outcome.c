@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/forward_private.h"
+#include "wire/answer_spell.h"
 #include "wire/answer_trim.h"
 
 /* Answers in a row that were right in all but letter case, before an address is asked in lower case for good; other AZs
@@ -232,12 +233,22 @@ static void take_blocked(struct forward *f, struct flight *fl, int place, uint64
 	go_on(f, fl, true, now_us);
 }
 
+/* What came is lent; what was trimmed is ours already. */
+static void lower_copies(struct forward *f)
+{
+	if (f->answer.message != f->scratch)
+		memcpy(f->scratch, f->answer.message, f->answer.body_end);
+	f->answer.message = f->scratch;
+	(void)answer_spell_lower(&f->answer, f->scratch);
+}
+
 static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t now_us)
 {
 	struct flight *fl = a->flight;
 	struct pool *p = attempt_pool(a);
 	const struct pool_place *by = &p->places[a->place];
 	int place = p == fl->pool ? a->place : POOL_NONE;
+	bool respell = a->via.asked.case_bits != 0;
 
 	attempt_tell(f, p, by->upstream, health_answered(&by->upstream->health, now_us));
 	attempt_end(f, a);
@@ -254,6 +265,8 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		take_blocked(f, fl, place, now_us);
 		return;
 	}
+	if (respell && answer_spell_lower(&f->answer, NULL))
+		lower_copies(f);
 	if (place != POOL_NONE) {
 		fl->broken &= ~(1u << place); /* it may have taken two tries */
 		fl->silent &= ~(1u << place);

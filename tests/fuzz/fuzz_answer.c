@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
+#include "wire/answer_spell.h"
 #include "wire/answer_trim.h"
 #include "wire/reply.h"
 
@@ -129,6 +130,20 @@ static void check_trim(const struct answer *a, size_t size)
 	free(out);
 }
 
+/* Other letters, the same names. */
+static void check_lowered(const struct answer *a, size_t size)
+{
+	uint8_t *out = malloc(size);
+
+	memcpy(out, a->message, size);
+	bool any = answer_spell_lower(a, out);
+	ASSERT(any == (memcmp(out, a->message, size) != 0));
+	ASSERT(answer_read(&again, out, size) == ANSWER_OK && again.ttls == a->ttls);
+	for (size_t i = 0; i < a->ttls; i++)
+		ASSERT(same_record(a, i, &again, i));
+	free(out);
+}
+
 static struct reply_asker asker_for(const struct answer *a)
 {
 	uint16_t spice = dns_id(a->message);
@@ -190,6 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_bounds(&original, size);
 	check_walks(&original);
 	check_trim(&original, size);
+	check_lowered(&original, size);
 	if (dns_qdcount(data) == 1) {
 		check_reply(&original, false);
 		check_reply(&original, true);

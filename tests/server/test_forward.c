@@ -300,6 +300,35 @@ static void known_name_is_answered_stale_when_its_zone_has_no_room(void **state)
 	assert_int_equal(metrics_get(world_metrics(w), METRIC_SHED), shed);
 }
 
+/* An owner copied from the question, letter case and all. */
+static size_t copy_the_question(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	static const uint8_t a[] = {0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
+	struct question_upstream echo = *asked;
+
+	(void)stream;
+	echo.edns = false;
+	size_t len = question_write(&echo, out), name_len = asked->name->len;
+	dns_put16(out + 2, DNS_QR | DNS_RD | DNS_RA);
+	out[7] = 1;
+	memcpy(out + len, out + DNS_HEADER_BYTES, name_len);
+	memcpy(out + len + name_len, a, sizeof(a));
+	return len + name_len + sizeof(a);
+}
+
+static void our_letter_case_reaches_no_client(void **state)
+{
+	static const uint8_t owner[] = "\3www\4corp\7example";
+
+	(void)state;
+	world_upstream(w, "10.0.1.1")->answer = world_upstream(w, "10.0.2.1")->answer = copy_the_question;
+	for (int hit = 0; hit < 2; hit++) { /* from upstream, then from the cache */
+		const struct world_reply *r = ask("www.corp.example", DNS_TYPE_A, DNS_CLASS_IN, DNS_RD, false);
+		assert_int_equal(r->ancount, 1);
+		assert_memory_equal(r->message + DNS_HEADER_BYTES + sizeof(owner) + 4, owner, sizeof(owner));
+	}
+}
+
 static bool with_a_chain;
 
 /* Bare, or the end of a chain whose first record has a TTL. */
@@ -514,6 +543,7 @@ int main(void)
 		TEST(one_zone_gets_half_of_the_room_and_all_is_given_back),
 		TEST(known_name_is_answered_stale_when_its_zone_has_no_room),
 		TEST(nxdomain_without_an_soa_is_remembered_for_five_seconds),
+		TEST(our_letter_case_reaches_no_client),
 		TEST(nxdomain_and_nodata_are_remembered_a_minute_at_most),
 		TEST(popular_name_is_refreshed_before_it_expires),
 		TEST(wildcard_drops_what_claims_to_come_from_where_it_goes),
