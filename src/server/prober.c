@@ -458,7 +458,7 @@ void prober_doubt(struct prober *p, const char *pool_name, uint64_t now_us)
 		struct probe *b = p->probes[i];
 		struct prober_pool *pp = pool_of(p, b);
 		uint64_t answered_us = atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
-		if (strcmp(b->pool->name, pool_name) != 0 || b->out || atomic_load(&b->pool->down))
+		if (strcmp(b->pool->name, pool_name) != 0 || (atomic_load(&b->pool->down) && !was_given_back(p, pp, now_us)) || b->out)
 			continue;
 		if (pp->doubted_us != now_us && now_us < pp->doubted_us + DOUBT_DISTANCE_US)
 			continue;

@@ -204,8 +204,9 @@ class Reload(Case):
             self.assertEqual("takes effect at a restart" in said, warned, f"{line}{said}")
 
     def test_sighup_does_not_end_what_is_stopping(self):
+        conf = zones_conf([endpoint_conf(self.sim())], self.ZONES, self.world())
         for _ in range(5):
-            fwd, *_ = self.serve()
+            fwd = self.forwarder(conf)
             fwd.signal(signal.SIGTERM)
             while fwd.child.poll() is None:
                 with contextlib.suppress(ProcessLookupError):

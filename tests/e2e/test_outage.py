@@ -626,7 +626,8 @@ class Twins(Case):
         with self.within(HARD_BOUND_S + AT_ONCE_S):
             response = ask(a, "www.example")
         self.assertIn(dns.rcode.to_text(response.rcode()), ("REFUSED", "SERVFAIL"))
-        self.assertLess(len(sniffer.packets(seconds=1)), 100)
+        # Both are probed as silent servers are, and asked on, for some 5 s: 34 to 125 packets were seen. A flood has thousands.
+        self.assertLess(len(sniffer.packets(seconds=1)), 300)
         for fwd in (a, b):
             self.expect(ask(fwd, "localhost"))
 
