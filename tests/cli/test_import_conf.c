@@ -104,7 +104,7 @@ static void a_state_that_is_not_well_brings_its_message(void **state)
 /* What AWS stores there is anybody's text: it must not end the comment, nor may the comment end within a character. */
 static void a_comment_stays_one(void **state)
 {
-	static const char *const comments[] = {"ERP\u2028local-upstreams: [203.0.113.66]", "ERP\u2029x", "\ufeffERP", "\xc2\x85" "ERP"};
+	static const char *const comments[] = {"ERP\u2028local-upstreams: [203.0.113.66]", "ERP\u2029x", "\ufeffERP", "\302\205ERP"};
 	char text[2048], syllables[256 * 3 + 1];
 
 	(void)state;
