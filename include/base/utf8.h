@@ -10,4 +10,9 @@
  * (U+202A to U+202E, U+2066 to U+2069), a byte order mark (U+FEFF), U+FFFE and U+FFFF. Reads no further than the zero at the end. */
 size_t utf8_multibyte(const char *s);
 
+/* Writes the first character of a text that is not empty so that it can be shown: itself, or \xHH for its first octet. Returns how many
+ * octets of the text that stands for. */
+enum { UTF8_SHOWN_MAX = 5 };
+size_t utf8_show(const char *s, char out[UTF8_SHOWN_MAX]);
+
 #endif

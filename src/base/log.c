@@ -69,35 +69,29 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&level_now, memory_order_relaxed);
 }
 
-/* Writes the character at `s` so that it does no harm, to `out`; returns the octets of `s` that it stands for. */
-static size_t escape(const unsigned char *s, bool json, char out[8])
+/* Writes the character at `s` as it may stand in a JSON string, to `out`; returns the octets of `s` that it stands for. */
+static size_t escape_json(const char *s, char out[8])
 {
-	if (s[0] >= 0x80) {
-		size_t len = utf8_multibyte((const char *)s);
-		if (len > 0) {
-			memcpy(out, s, len);
-			out[len] = '\0';
-			return len;
-		}
-		/* JSON has no way to say an octet: the character that replaces what cannot be read. */
-		snprintf(out, 8, json ? "\\ufffd" : "\\x%02x", s[0]);
-		return 1;
-	}
-	if (s[0] < 0x20 || s[0] == 0x7f)
-		snprintf(out, 8, json ? "\\u%04x" : "\\x%02x", s[0]);
+	unsigned char first = (unsigned char)s[0];
+
+	if (first >= 0x80 && utf8_multibyte(s) == 0)
+		snprintf(out, 8, "\\ufffd"); /* JSON has no way to say an octet: the character that replaces what cannot be read */
+	else if (first < 0x20 || first == 0x7f)
+		snprintf(out, 8, "\\u%04x", first);
+	else if (first == '"' || first == '\\')
+		snprintf(out, 8, "\\%c", first);
 	else
-		snprintf(out, 8, "%s%c", json && (s[0] == '"' || s[0] == '\\') ? "\\" : "", s[0]);
+		return utf8_show(s, out);
 	return 1;
 }
 
 /* Leaves `kept` bytes free. */
 static void add_escaped(struct strbuf *line, const char *message, bool json, size_t kept)
 {
-	const unsigned char *s = (const unsigned char *)message;
 	char piece[8];
 
-	while (*s != '\0') {
-		s += escape(s, json, piece);
+	while (*message != '\0') {
+		message += json ? escape_json(message, piece) : utf8_show(message, piece);
 		/* Cut between characters, never inside an escape: a JSON line stays JSON. */
 		if (line->len + strlen(piece) + kept >= line->size) {
 			strbuf_add(line, "...");

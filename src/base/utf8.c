@@ -2,6 +2,8 @@
 #include "base/utf8.h"
 
 #include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 
 /* Of three octets. */
 static bool is_obeyed(const unsigned char *c)
@@ -24,4 +26,17 @@ size_t utf8_multibyte(const char *s)
 		if (c[i] < 0x80 || c[i] > 0xbf)
 			return 0;
 	return len == 3 && is_obeyed(c) ? 0 : len;
+}
+
+size_t utf8_show(const char *s, char out[UTF8_SHOWN_MAX])
+{
+	size_t len = *s >= ' ' && *s <= '~' ? 1 : utf8_multibyte(s);
+
+	if (len == 0) {
+		snprintf(out, UTF8_SHOWN_MAX, "\\x%02x", (unsigned char)*s);
+		return 1;
+	}
+	memcpy(out, s, len);
+	out[len] = '\0';
+	return len;
 }

@@ -408,10 +408,10 @@ static unsigned write_services(struct draft *d, const char *region, int wanted)
 /* As much of a text as a comment may hold, in whole characters. */
 static const char *shorten(const char *text, char cell[SCREEN_CELL_MAX])
 {
-	size_t len = strlen(screen_safe(text, cell));
+	size_t len = MIN(strlen(screen_safe(text, cell)), (size_t)COMMENT_MAX);
 
-	for (len = MIN(len, (size_t)COMMENT_MAX); ((unsigned char)cell[len] & 0xc0) == 0x80; len--)
-		;
+	while (((unsigned char)cell[len] & 0xc0) == 0x80)
+		len--;
 	cell[len] = '\0';
 	return cell;
 }

@@ -36,12 +36,8 @@ const char *screen_safe(const char *from, char out[SCREEN_CELL_MAX])
 	strbuf_init(&s, out, SCREEN_CELL_MAX);
 	/* Whole pieces: no character is cut in two. */
 	for (size_t len; from != NULL && *from != '\0'; from += len) {
-		char piece[8];
-		len = MAX(utf8_multibyte(from), (size_t)1);
-		if (len > 1 || (*from >= ' ' && *from <= '~'))
-			snprintf(piece, sizeof(piece), "%.*s", (int)len, from);
-		else
-			snprintf(piece, sizeof(piece), "\\x%02x", (unsigned char)*from);
+		char piece[UTF8_SHOWN_MAX];
+		len = utf8_show(from, piece);
 		if (s.len + strlen(piece) >= SCREEN_CELL_MAX)
 			break;
 		strbuf_add(&s, piece);

@@ -23,19 +23,13 @@ void diagnostics_deinit(struct diagnostics *d)
 /* Sentences quote the file, which may hold anything ("\e[2J" in quotes is legal YAML), and end in a terminal. */
 static char *escape(const char *text)
 {
-	char *out = malloc(strlen(text) * 4 + 1), *to = out;
+	char *out = malloc(strlen(text) * (UTF8_SHOWN_MAX - 1) + 1), *to = out;
 
 	if (!out)
 		return NULL;
-	while (*text != '\0') {
-		size_t octets = utf8_multibyte(text);
-		if (octets == 0 && (*text < ' ' || *text > '~'))
-			to += snprintf(to, sizeof("\\xff"), "\\x%02x", (unsigned char)*text++);
-		else
-			for (octets = MAX(octets, (size_t)1); octets > 0; octets--)
-				*to++ = *text++;
-	}
 	*to = '\0';
+	for (; *text != '\0'; to += strlen(to))
+		text += utf8_show(text, to);
 	return out;
 }
 

@@ -57,6 +57,31 @@ static void what_is_obeyed_is_not_shown(void **state)
 		assert_int_equal(utf8_multibyte(shown[i]), 3);
 }
 
+static void what_may_not_be_shown_is_spelled_out(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+		size_t octets;
+	} rows[] = {
+		{"ab", "a", 1},
+		{"~", "~", 1},
+		{" ", " ", 1},
+		{"\x7f", "\\x7f", 1},
+		{"\x1b[", "\\x1b", 1},
+		{"\uc11cx", "\uc11c", 3},
+		{"\U00010000", "\U00010000", 4},
+		{"\u2028", "\\xe2", 1},
+		{"\xc2\x9b", "\\xc2", 1},
+	};
+	char out[UTF8_SHOWN_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(utf8_show(rows[i].text, out), rows[i].octets);
+		assert_string_equal(out, rows[i].shown);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -64,6 +89,7 @@ int main(void)
 		cmocka_unit_test(what_is_none_is_none),
 		cmocka_unit_test(controls_of_the_upper_half_are_none),
 		cmocka_unit_test(what_is_obeyed_is_not_shown),
+		cmocka_unit_test(what_may_not_be_shown_is_spelled_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
