@@ -31,6 +31,9 @@ NODISCARD int name_skip(const uint8_t *message, size_t len, size_t at);
 /* Same name. Letter case never matters: both are lower case by construction. */
 bool name_equal(const struct name *a, const struct name *b);
 
+/* Copies `len` octets, A to Z as a to z. */
+void name_lower(uint8_t *to, const uint8_t *from, size_t len);
+
 /* `n` is `zone` or lies below it. The root is above everything. */
 bool name_is_within(const struct name *n, const struct name *zone);
 

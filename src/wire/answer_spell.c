@@ -5,20 +5,6 @@
 
 #include "wire/answer_private.h"
 
-static bool is_upper(uint8_t octet)
-{
-	return octet >= 'A' && octet <= 'Z';
-}
-
-/* Another spelling than the one in small letters. */
-static bool has_upper(const uint8_t *label)
-{
-	for (unsigned i = 1; i <= label[0]; i++)
-		if (is_upper(label[i]))
-			return true;
-	return false;
-}
-
 static bool is_of_question(const uint8_t *message, const uint8_t *label)
 {
 	for (const uint8_t *at = message + DNS_HEADER_BYTES; *at > 0 && *at <= NAME_MAX_LABEL_OCTETS; at += *at + 1u)
@@ -30,14 +16,16 @@ static bool is_of_question(const uint8_t *message, const uint8_t *label)
 /* The labels that stand at `at` themselves: what is pointed to is lowered where it stands. */
 static bool lower_name(const uint8_t *message, size_t at, uint8_t *out)
 {
+	uint8_t small[NAME_MAX_LABEL_OCTETS];
 	bool any = false;
 
-	for (; message[at] > 0 && message[at] <= NAME_MAX_LABEL_OCTETS; at += message[at] + 1u) {
-		if (!has_upper(message + at) || !is_of_question(message, message + at))
+	for (size_t len; (len = message[at]) > 0 && len <= NAME_MAX_LABEL_OCTETS; at += len + 1) {
+		name_lower(small, message + at + 1, len);
+		if (memcmp(small, message + at + 1, len) == 0 || !is_of_question(message, message + at))
 			continue;
 		any = true;
-		for (unsigned i = 1; out != NULL && i <= message[at]; i++)
-			out[at + i] = (uint8_t)(message[at + i] + (is_upper(message[at + i]) ? 'a' - 'A' : 0));
+		if (out != NULL)
+			memcpy(out + at + 1, small, len);
 	}
 	return any;
 }

@@ -64,6 +64,11 @@ static inline void copy_lower(uint8_t *to, const uint8_t *from, size_t len)
 	store8(to + len - 8, lower8(load8(from + len - 8)));
 }
 
+void name_lower(uint8_t *to, const uint8_t *from, size_t len)
+{
+	copy_lower(to, from, len);
+}
+
 int name_read(struct name *n, const uint8_t *octets, size_t len)
 {
 	size_t limit = MIN(len, (size_t)NAME_MAX_OCTETS);
