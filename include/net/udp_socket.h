@@ -16,7 +16,7 @@ NODISCARD int udp_socket_open(const struct addr *upstream, struct random *random
 /* Which address of this host the sockets towards one upstream send from. The kernel chooses it when a socket is connected, and keeps it:
  * when that address goes, or another way leads there (a VPN comes up), nothing comes back to the sockets that are open. */
 struct udp_socket_source {
-	struct addr chosen;  /* as far as is known; empty before the first look */
+	struct addr chosen;  /* at the last look; empty before the first */
 	uint32_t moves;      /* how often it has changed */
 	uint64_t looked_us;  /* the last time */
 	bool doubtful;       /* something went unanswered since */
@@ -25,9 +25,9 @@ struct udp_socket_source {
 /* Looks which address the system would choose now, at most once a second and only if that is doubtful. */
 void udp_socket_look(struct udp_socket_source *s, const struct addr *upstream, uint64_t now_us);
 
-/* Gives an open socket the source that the system chooses now; its port stays. What has come and was not read is dropped. Returns 0, or
- * -errno: then it hears anybody, and nothing that comes there may be believed. */
-NODISCARD int udp_socket_move(int fd, const struct addr *upstream);
+/* Gives an open socket the source that the system chooses now, unless it is `source` already; its port stays. What has come and was not
+ * read is dropped then. Returns 0, or -errno: it hears anybody, and nothing that comes there may be believed. */
+NODISCARD int udp_socket_move(int fd, const struct addr *upstream, const struct addr *source);
 
 /* What the error queue holds next. */
 struct udp_socket_error {

@@ -255,7 +255,7 @@ static struct port *search_port(struct transport_udp *u, bool may_open, int *err
 static void move(struct port *p)
 {
 	struct transport_udp *u = p->transport;
-	p->deaf = udp_socket_move(p->fd, &u->upstream) < 0;
+	p->deaf = udp_socket_move(p->fd, &u->upstream, &u->source.chosen) < 0;
 	p->moves = u->source.moves;
 }
 

@@ -62,35 +62,42 @@ static int make_socket(const struct addr *upstream)
 	return fd < 0 ? -errno : fd;
 }
 
-static int choose_source(const struct addr *upstream, struct addr *source)
+static int read_source(int fd, struct addr *source)
 {
 	socklen_t len = sizeof(*source);
+	return getsockname(fd, &source->sa, &len) < 0 ? -errno : 0;
+}
+
+static int choose_source(const struct addr *upstream, struct addr *source)
+{
 	int fd = make_socket(upstream);
 	if (fd < 0)
 		return fd;
-	int r = connect(fd, &upstream->sa, addr_len(upstream)) < 0 || getsockname(fd, &source->sa, &len) < 0 ? -errno : 0;
+	int r = connect(fd, &upstream->sa, addr_len(upstream)) < 0 ? -errno : read_source(fd, source);
 	close(fd);
 	return r;
 }
 
 void udp_socket_look(struct udp_socket_source *s, const struct addr *upstream, uint64_t now_us)
 {
-	bool known = s->chosen.sa.sa_family != AF_UNSPEC;
 	struct addr now = {.in = {.sin_family = AF_UNSPEC}};
-	if ((known && LIKELY(!s->doubtful)) || (s->looked_us != 0 && now_us < s->looked_us + LOOK_US))
+	if (LIKELY(!s->doubtful) || now_us < s->looked_us + LOOK_US)
 		return;
 	s->doubtful = false;
 	s->looked_us = now_us;
-	if (choose_source(upstream, &now) < 0 || (known && addr_equal_ip(&now, &s->chosen)))
+	if (choose_source(upstream, &now) < 0 || addr_equal_ip(&now, &s->chosen))
 		return;
 	s->chosen = now;
-	s->moves += known;
+	s->moves++;
 }
 
 /* A second connect alone would keep the source of the first. */
-int udp_socket_move(int fd, const struct addr *upstream)
+int udp_socket_move(int fd, const struct addr *upstream, const struct addr *source)
 {
 	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	struct addr now = {.in = {.sin_family = AF_UNSPEC}};
+	if (read_source(fd, &now) == 0 && addr_equal_ip(&now, source))
+		return 0;
 	if (connect(fd, &nobody, sizeof(nobody)) < 0 || connect(fd, &upstream->sa, addr_len(upstream)) < 0)
 		return -errno;
 	drop_unread(fd);
