@@ -109,14 +109,18 @@ static bool must_share(const struct binding *row, enum listen_kind kind, size_t 
 	return true;
 }
 
+static bool covers(const struct addr *wide, const struct addr *a)
+{
+	return addr_is_any(wide) && wide->sa.sa_family == a->sa.sa_family && addr_port(wide) == addr_port(a);
+}
+
 /* A socket of our own stands in the way: the port on all addresses, and on one of them. Who has one has it from a bind that would have
  * met anybody else. */
 static bool overlaps_own(const struct bindings *b, const struct addr *a)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		const struct addr *own = &b->rows[i].addr;
-		if (!addr_equal(own, a) && own->sa.sa_family == a->sa.sa_family && addr_port(own) == addr_port(a) &&
-		    (addr_is_any(own) || addr_is_any(a)))
+		if (!addr_equal(own, a) && (covers(own, a) || covers(a, own)))
 			return true;
 	}
 	return false;
@@ -312,11 +316,9 @@ bool bindings_inherit(struct bindings *b, const int *fds, size_t count)
 /* By a wildcard that is wanted. */
 static bool is_covered(const struct bindings *b, const struct addr *a)
 {
-	for (size_t i = 0; i < b->count; i++) {
-		const struct addr *wide = &b->rows[i].addr;
-		if (b->rows[i].wanted && addr_is_any(wide) && wide->sa.sa_family == a->sa.sa_family && addr_port(wide) == addr_port(a))
+	for (size_t i = 0; i < b->count; i++)
+		if (b->rows[i].wanted && covers(&b->rows[i].addr, a))
 			return true;
-	}
 	return false;
 }
 

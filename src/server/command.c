@@ -202,9 +202,10 @@ static json_t *change_drain(const struct call *c, bool drained)
 		places += meant;
 		log_info("%s of %s is %s, asked for by uid %u (pid %u)", from, s->pools[i].name, verb, c->uid, c->pid);
 		json_array_append_new(endpoints, jsontext_new(s->pools[i].name));
-		if (took && pool_usable(&s->pools[i]) == 0)
+		bool takes = pool_usable(&s->pools[i]) != 0;
+		if (took && !takes)
 			warn_drained(&s->pools[i], warnings);
-		if (took != (pool_usable(&s->pools[i]) != 0))
+		if (took != takes)
 			c->world->drained(c->world->arg, &s->pools[i]);
 	}
 	json_object_set_new(answer, verb, json_integer(places));

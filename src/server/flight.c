@@ -360,10 +360,12 @@ static struct attempt *find_victim(const struct flight *fl, uint64_t now_us)
  * prober tells the path from the name, and soon; servers of one's own need not answer probes. */
 static bool all_look_dead(const struct flight *fl, uint64_t now_us)
 {
+	if (fl->pool->inbound || list_empty(&fl->attempts))
+		return false;
 	LIST_FOR_EACH (link, &fl->attempts)
 		if (!looks_dead(CONTAINER_OF(link, struct attempt, link), now_us))
 			return false;
-	return !fl->pool->inbound && !list_empty(&fl->attempts);
+	return true;
 }
 
 /* Each may be asked once more, after longer and longer. */

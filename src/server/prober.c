@@ -382,8 +382,8 @@ static bool may_be_heard(const struct prober_pool *pp)
 	return false;
 }
 
-/* The operator gives back what was well: it need not be asked first. */
-static bool was_given_back(struct prober *p, const struct prober_pool *pp, uint64_t now_us)
+/* Opens a pool to which the operator has given back what was well: it need not be asked first. False if he has not. */
+static bool give_back(struct prober *p, const struct prober_pool *pp, uint64_t now_us)
 {
 	for (size_t i = 0; i < pp->count; i++) {
 		struct probe *b = pp->probes[i];
@@ -402,7 +402,7 @@ static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t 
 {
 	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
-	if (was_given_back(p, pp, now_us))
+	if (give_back(p, pp, now_us))
 		return now_us;
 	struct probe *answered = find_answer(pp);
 	if (answered != NULL || (now_us >= pp->closed_us + TRIAL_US && !may_be_heard(pp))) {
@@ -458,7 +458,7 @@ void prober_doubt(struct prober *p, const char *pool_name, uint64_t now_us)
 		struct probe *b = p->probes[i];
 		struct prober_pool *pp = pool_of(p, b);
 		uint64_t answered_us = atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
-		if (strcmp(b->pool->name, pool_name) != 0 || (atomic_load(&b->pool->down) && !was_given_back(p, pp, now_us)) || b->out)
+		if (strcmp(b->pool->name, pool_name) != 0 || (atomic_load(&b->pool->down) && !give_back(p, pp, now_us)) || b->out)
 			continue;
 		if (pp->doubted_us != now_us && now_us < pp->doubted_us + DOUBT_DISTANCE_US)
 			continue;

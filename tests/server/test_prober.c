@@ -544,17 +544,22 @@ static void drained_healthy_address_costs_no_more_probes_than_an_idle_one(void *
 	assert_in_range(probed(ips[2]), 1, probed(ips[0]));
 }
 
+static void begin_with_all_drained(void)
+{
+	w = world_new(SEOUL ZONE);
+	world_run_ms(w, 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		drain(ips[i], true);
+	world_reload(w, SEOUL ZONE); /* the clock comes by */
+	world_run_ms(w, 10000);
+}
+
 static void endpoint_with_every_address_drained_is_closed_once(void **state)
 {
 	unsigned closings = 0;
 
 	(void)state;
-	w = world_new(SEOUL ZONE);
-	world_run_ms(w, 1000);
-	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
-		drain(ips[i], true);
-	world_reload(w, SEOUL ZONE);
-	world_run_ms(w, 10000);
+	begin_with_all_drained();
 	for (const char *at = world_trace(w); (at = strstr(at, "seoul is down")) != NULL; at++)
 		closings++;
 	assert_int_equal(closings, 1);
@@ -568,12 +573,7 @@ static void endpoint_with_every_address_drained_is_closed_once(void **state)
 static void address_given_back_opens_its_endpoint_at_once(void **state)
 {
 	(void)state;
-	w = world_new(SEOUL ZONE);
-	world_run_ms(w, 1000);
-	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
-		drain(ips[i], true);
-	world_reload(w, SEOUL ZONE);
-	world_run_ms(w, 10000);
+	begin_with_all_drained();
 	drain(ips[1], false);
 	prober_doubt(world_prober(w), "seoul", world_now_us(w)); /* as the command does */
 	world_run_ms(w, 1);

@@ -183,16 +183,20 @@ static void question_sent_into_an_outage_is_no_evidence_after_it(void **state)
 	assert_int_equal(cause_of(office[0]), HEALTH_CAUSE_PROBE_SILENT);
 }
 
-#define ONE_ADDRESS "zones: []\nlocal-upstreams: [192.168.0.2]\n"
+/* An only server, which has answered. */
+static void begin_with_one(void)
+{
+	w = world_new("zones: []\nlocal-upstreams: [192.168.0.2]\n");
+	at(local[0])->answer = answer_names;
+	world_run_ms(w, 1000);
+	assert_non_null(ask_within("www.example.org", "A", 1000));
+}
 
 /* What is remembered of a failure that began in an outage is void with it. */
 static void failure_that_began_in_an_outage_is_forgotten_after_it(void **state)
 {
 	(void)state;
-	w = world_new(ONE_ADDRESS);
-	at(local[0])->answer = answer_names;
-	world_run_ms(w, 1000);
-	assert_non_null(ask_within("www.example.org", "A", 1000));
+	begin_with_one();
 	cut_off = true;
 	unsigned first = world_ask(w, "first.example.org", "A");
 	world_run_ms(w, 1000);
@@ -212,10 +216,7 @@ static void failure_that_began_in_an_outage_is_forgotten_after_it(void **state)
 static void only_address_is_asked_again_after_a_moment_of_silence(void **state)
 {
 	(void)state;
-	w = world_new(ONE_ADDRESS);
-	at(local[0])->answer = answer_names;
-	world_run_ms(w, 1000);
-	assert_non_null(ask_within("www.example.org", "A", 1000));
+	begin_with_one();
 	cut_off = true;
 	unsigned q = world_ask(w, "new.example.org", "A");
 	world_run_ms(w, 150);
