@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-/* Before anything else. SIGPIPE is ignored, SIGHUP waits. The first process of a container hears nothing that it has no handler for, and
+/* Before anything else. SIGHUP waits. The first process of a container hears nothing that it has no handler for, and
  * would be deaf to SIGTERM and SIGINT: they end it with status 0, for nothing is served yet. */
 void signals_begin(void);
 

@@ -574,6 +574,7 @@ int server_run(const struct server_options *options)
 		config_free(c);
 		return 1;
 	}
+	signal(SIGPIPE, SIG_IGN); /* not of the keeper's, who is a process of its own by now */
 	descriptors_raise();
 	s.worker_count = wanted_workers(c);
 	(void)read_resolv(c, &r); /* what cannot be read now will be seen by the watch */

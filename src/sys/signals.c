@@ -12,7 +12,6 @@ static void leave(int signal)
 
 void signals_begin(void)
 {
-	signal(SIGPIPE, SIG_IGN);
 	signals_let_hangup(false);
 	if (getpid() != 1)
 		return;
