@@ -33,6 +33,7 @@ struct answer {
 	enum answer_kind kind;
 	struct edns edns;
 	bool has_soa;           /* in the authority section */
+	bool own_names;         /* some record's owner is more than a pointer, or it is a CNAME */
 	uint32_t ttl_s;         /* the least TTL kept (RFC 2181 section 8: the top bit set reads as 0); for negatives with an SOA:
 	                         * min(SOA TTL, SOA MINIMUM) (RFC 2308 section 5) and the least of the others; 0 without any */
 	uint16_t ttls;          /* how many TTLs are kept */

@@ -228,6 +228,7 @@ static inline void keep_ttl(struct answer *a, struct reading *in, const struct a
 	if (UNLIKELY(ttl >> 31))
 		ttl = 0;
 	in->least = MIN(in->least, ttl);
+	a->own_names |= r->fixed - r->owner != 2 || r->type == DNS_TYPE_CNAME;
 	a->ttl_at[a->ttls++] = (uint16_t)at;
 }
 
@@ -327,7 +328,7 @@ static inline void begin(struct answer *a, const uint8_t *message, size_t len)
 	a->type = 0;
 	a->kind = ANSWER_FAILURE;
 	a->edns = (struct edns){.present = false};
-	a->has_soa = false;
+	a->has_soa = a->own_names = false;
 	a->ttl_s = 0;
 	a->ttls = 0;
 }

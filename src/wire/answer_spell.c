@@ -34,7 +34,7 @@ bool answer_spell_lower(const struct answer *a, uint8_t *out)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < a->ttls; i++) {
+	for (size_t i = 0; a->own_names && i < a->ttls; i++) {
 		struct answer_record r = answer_record_at(a, i);
 		any |= lower_name(a->message, r.owner, out);
 		if (r.type == DNS_TYPE_CNAME)
