@@ -72,15 +72,15 @@ static void sockets_are_set_up_for_serving(void **state)
 }
 
 /* Both wildcards at one port. */
-static bool opens_both(enum listen_kind kind)
+static bool opens_both(enum listen_kind kind, uint16_t port)
 {
 	struct addr six = address("[::]"), four = address("0.0.0.0");
+	addr_set_port(&six, port);
+	addr_set_port(&four, port);
 	int fd = listen_open(&six, kind, false);
-
-	assert_true(fd >= 0);
+	if (fd < 0)
+		return false;
 	assert_int_equal(option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
-	struct addr bound = bound_to(fd);
-	addr_set_port(&four, addr_port(&bound));
 	int other = listen_open(&four, kind, false);
 	if (other >= 0)
 		close(other);
@@ -95,9 +95,9 @@ static void wildcard_of_ipv6_leaves_ipv4_alone(void **state)
 		skip();
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		bool both = false;
-		/* Other programs, such as a test of source ports, may have most ports at some address of IPv4. */
-		for (int tries = 0; tries < 10000 && !both; tries++)
-			both = opens_both(kinds[i]);
+		/* Above those that Linux gives to who asks for any: of these, connections that other tests closed may hold every one. */
+		for (uint16_t port = 61000; port < 65535 && !both; port++)
+			both = opens_both(kinds[i], port);
 		assert_true(both);
 	}
 }
