@@ -226,6 +226,8 @@ class Connections(Besieged):
             while not stopping.is_set():
                 s = socket.socket()
                 s.setblocking(False)
+                # Closed by a reset: tens of thousands that wait for a minute would leave other tests no port.
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 s.bind((f"127.99.1.{number + 1}", 0))
                 s.connect_ex((fwd.ip, fwd.port))
                 held.append(s)
