@@ -4,8 +4,6 @@ r53fwd_test(net transport_udp SOURCES net/stub_upstream.c)
 target_link_options(test_net_transport_udp PRIVATE -Wl,--wrap=sendmmsg)
 r53fwd_test(net transport_udp_ports SOURCES net/stub_upstream.c lib/fake_clock.c)
 target_link_options(test_net_transport_udp_ports PRIVATE -Wl,--wrap=loop_now_us,--wrap=loop_timer_new)
-# It has most ports of the host for a while: who needs one on all addresses finds none.
-set_tests_properties(net/transport_udp_ports PROPERTIES RUN_SERIAL TRUE)
 r53fwd_test(net transport_tcp SOURCES net/stub_upstream.c lib/fake_clock.c)
 target_link_options(test_net_transport_tcp PRIVATE -Wl,--wrap=loop_now_us,--wrap=loop_timer_new)
 r53fwd_test(net loop)
