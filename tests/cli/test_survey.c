@@ -8,7 +8,7 @@ enum { CONF_MAX = 1 << 20 };
 
 static struct random rng;
 
-static struct config *load(const char *format, ...)
+static struct config *PRINTF_LIKE(1, 2) load(const char *format, ...)
 {
 	static char text[CONF_MAX];
 	struct diagnostics d;
