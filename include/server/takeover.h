@@ -14,6 +14,9 @@
 #include "base/addr.h"
 #include "net/loop.h"
 
+/* From takeover_begin on: it has nothing left to do but to leave its control socket. Then it hangs, which is said. */
+enum { TAKEOVER_PATIENCE_US = 10 * US_PER_S };
+
 enum takeover_verdict {
 	TAKEOVER_GIVEN,
 	TAKEOVER_NOBODY, /* no instance runs there */
@@ -33,6 +36,7 @@ struct takeover {
 	pid_t pages;    /* its r53fwd-http; 0: none */
 	pid_t pid;      /* the other one, as far as it is seen from here */
 	struct bridge *bridge;
+	struct loop_timer *patience; /* NULL: not begun */
 	void (*yours)(void *arg); /* from here on: see takeover_begin */
 	void (*refused)(void *arg);
 	void (*client)(void *arg, int fd, const uint8_t *bytes, size_t len);

@@ -149,7 +149,21 @@ void takeover_forget_sockets(struct takeover *t)
 static void settle(struct takeover *t)
 {
 	t->settled = true;
+	loop_timer_set(t->patience, UINT64_MAX);
 	t->yours(t->arg);
+}
+
+/* It will not be ended for it: it may be held up only by a debugger, or a disk. */
+static void on_patience(void *arg)
+{
+	struct takeover *t = arg;
+
+	/* A loop that was late fires its timers first: a word that waits came in time. */
+	bridge_read(t->bridge);
+	if (t->settled)
+		return;
+	log_warn("process %d is taken over and does not leave: until it does, or ends, %s; kill it if it hangs", (int)t->pid,
+		 t->keeps ? "no command reaches this daemon, which serves, and the cache is not written" : "the cache is not written");
 }
 
 static void end(struct takeover *t)
@@ -179,6 +193,7 @@ static void on_word(void *arg, enum bridge_word word, int fd, const uint8_t *byt
 	case BRIDGE_NO:
 		if (!t->settled) {
 			t->settled = true;
+			loop_timer_set(t->patience, UINT64_MAX);
 			log_error("process %d serves on: this one took too long to take over", (int)t->pid);
 			t->refused(t->arg);
 		}
@@ -195,8 +210,10 @@ bool takeover_begin(struct takeover *t, struct loop *l)
 {
 	t->bridge = bridge_new(l, t->bridge_end, on_word, t);
 	t->bridge_end = -1;
-	if (t->bridge == NULL)
+	t->patience = loop_timer_new(l, on_patience, t);
+	if (t->bridge == NULL || t->patience == NULL)
 		return false;
+	loop_timer_set(t->patience, loop_now_us(l) + TAKEOVER_PATIENCE_US);
 	/* If nobody hears it, the bridge says so in a moment. */
 	(void)bridge_send(bridge_end(t->bridge), t->keeps ? BRIDGE_KEEPS : BRIDGE_SERVES, -1, NULL, 0);
 	return true;
@@ -213,5 +230,7 @@ void takeover_deinit(struct takeover *t)
 	keep_only(&t->bridge_end, -1);
 	if (t->bridge != NULL)
 		bridge_close(t->bridge);
+	if (t->patience != NULL)
+		loop_timer_close(t->patience);
 	takeover_init(t);
 }

@@ -18,7 +18,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "descriptors.h"
+#include "fake_clock.h"
 #include "net/bridge.h"
 #include "net/control.h"
 
@@ -210,6 +212,17 @@ static void nobody_is_no_failure(void **state)
 
 /* ---- once we serve */
 
+static uint64_t due_us; /* when the timer is to fire */
+
+void __real_loop_timer_set(struct loop_timer *t, uint64_t deadline_us);
+void __wrap_loop_timer_set(struct loop_timer *t, uint64_t deadline_us);
+
+void __wrap_loop_timer_set(struct loop_timer *t, uint64_t deadline_us)
+{
+	due_us = deadline_us;
+	__real_loop_timer_set(t, deadline_us);
+}
+
 static void on_yours(void *arg)
 {
 	struct stage *s = arg;
@@ -295,6 +308,7 @@ static void expect_refused(struct stage *s)
 	s->bridge = -1;
 	loop_run(s->loop);
 	assert_int_equal(s->refused, 1);
+	assert_int_equal(due_us, UINT64_MAX);
 	loop_run(s->loop);
 	assert_int_equal(s->yours, 0);
 }
@@ -315,6 +329,42 @@ static void one_that_serves_on_and_has_not_heard_us_ends_us_as_well(void **state
 	expect_refused(s);
 }
 
+/* Fires the timer, and reads what is logged by that. */
+static size_t fire(char *said, size_t size)
+{
+	int ends[2], kept = dup(STDERR_FILENO);
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	dup2(ends[1], STDERR_FILENO);
+	fake_clock_fire();
+	dup2(kept, STDERR_FILENO);
+	ssize_t len = read(ends[0], said, size - 1);
+	said[len > 0 ? len : 0] = '\0';
+	close(kept);
+	close(ends[0]);
+	close(ends[1]);
+	return strlen(said);
+}
+
+static void one_that_hangs_is_named_and_waited_for(void **state)
+{
+	struct stage *s = *state;
+	char said[1024], name[128];
+
+	log_configure(LOG_WARN, LOG_TEXT);
+	uint64_t before_us = loop_now_us(s->loop);
+	begin(s, BRIDGE_KEEPS);
+	assert_in_range(due_us, before_us + TAKEOVER_PATIENCE_US, loop_now_us(s->loop) + TAKEOVER_PATIENCE_US);
+	assert_true(fire(said, sizeof(said)) > 0);
+	snprintf(name, sizeof(name), "process %d is taken over and does not leave: until it does, or ends, no command", (int)getpid());
+	assert_non_null(strstr(said, name));
+	assert_int_equal(s->yours + s->refused, 0);
+	assert_true(bridge_send(s->bridge, BRIDGE_YOURS, -1, NULL, 0));
+	loop_run(s->loop);
+	assert_int_equal(s->yours, 1);
+	assert_int_equal(due_us, UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_ends_without_a_word_leaves_everything_to_us, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_serves_on_ends_us, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_serves_on_and_has_not_heard_us_ends_us_as_well, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_that_hangs_is_named_and_waited_for, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
