@@ -32,6 +32,10 @@ void confine_forbid_rings(const struct config *c);
  * taken from, that who we are by now may not read. */
 void confine_enter(struct confine *k, const struct config *c, const char *zones_path);
 
+/* Is a file there that this process may not read: because of who it is by now, or of the sandbox, which knows the folders of the start and
+ * none that was made anew since? */
+bool confine_denies(const char *path);
+
 /* Can `persist` of another configuration be written without a restart? NULL: nothing is to be written. */
 bool confine_reaches(const struct confine *k, const char *persist);
 

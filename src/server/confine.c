@@ -59,7 +59,7 @@ static void take_folder(char out[CONFINE_FOLDER_MAX], const char *file)
 	out[len] = '\0';
 }
 
-static bool is_denied(const char *path)
+bool confine_denies(const char *path)
 {
 	/* Opened, not asked about: whatever it is that denies it. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), error = errno;
@@ -74,13 +74,13 @@ static void warn_of_unreadable(const struct config *c, const char *zones_path)
 {
 	unsigned uid = (unsigned)geteuid();
 
-	if (strcmp(zones_path, CONFIG_INLINE) != 0 && is_denied(zones_path))
+	if (strcmp(zones_path, CONFIG_INLINE) != 0 && confine_denies(zones_path))
 		log_warn("%s cannot be read by this process any more (it runs as uid %u now, without root's powers): no reload will work "
 			 "until it can", zones_path, uid);
 	for (const char *const *path = resolv_paths(); c->local_from_resolv && *path != NULL; path++)
-		if (is_denied(*path))
-			log_warn("%s cannot be read by this process (it runs as uid %u now, without root's powers): no local upstreams are "
-				 "taken from it", *path, uid);
+		if (confine_denies(*path))
+			log_warn("%s cannot be read by this process (it runs as uid %u now, without root's powers): local upstreams that "
+				 "it comes to name are not seen", *path, uid);
 }
 
 /* One inode is all that landlock can be told of there. */

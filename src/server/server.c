@@ -232,18 +232,23 @@ static uint64_t sum(const struct server *s, enum metric which)
 /* resolv.conf, looked at each second: replaced, rewritten or bind-mounted files are all seen alike. */
 static void watch_resolv(struct server *s)
 {
+	const struct resolv *taken = &s->snapshot->resolv;
 	struct resolv r;
 
 	if (!s->snapshot->config->local_from_resolv)
 		return;
 	if (!read_resolv(s->snapshot->config, &r))
 		return;
-	if (resolv_same_servers(&r, &s->snapshot->resolv)) {
+	if (resolv_same_servers(&r, taken)) {
 		s->resolv_warned = false;
 		return;
 	}
-	if (r.count == 0) {
-		if (!s->resolv_warned)
+	bool lost = taken->path != NULL && r.path != taken->path && confine_denies(taken->path);
+	if (lost || r.count == 0) {
+		if (lost && !s->resolv_warned)
+			log_warn("%s cannot be read by this process any more; the last local upstreams are kept until a restart",
+				 taken->path);
+		else if (!s->resolv_warned)
 			log_warn("resolv.conf names nobody but us any more; the last local upstreams are kept");
 		s->resolv_warned = true;
 		return;

@@ -6,7 +6,9 @@ inside are in tests/sys."""
 import glob
 import os
 import pwd
+import shutil
 import stat
+import tempfile
 import unittest
 
 from lib import CORP, LOOPBACK, Address, Case, ask, endpoint_conf, main, wait_for, zones_conf
@@ -101,6 +103,35 @@ class Sandbox(Case):
         self.assertIn("the sandbox lets no file be made in / itself: name one in a folder", fwd.text())
         self.assertFalse(os.path.exists("/r53fwd-of-this-test"))
 
+    def test_resolv_conf_in_a_folder_that_was_made_anew_is_said_and_its_servers_are_kept(self):
+        """The folder of the start is another one: whom its file names cannot be known, and is no reason to ask nobody."""
+        sim = self.sim(zones=[CORP])
+        elsewhere = tempfile.mkdtemp()  # than zones.conf, in whose folder all may be read
+        self.addCleanup(shutil.rmtree, elsewhere)
+        folder = os.path.join(elsewhere, "resolve")
+        resolv = os.path.join(folder, "resolv.conf")
+        servers = [LOOPBACK.ip() for _ in range(2)]
+
+        def make(server):
+            os.mkdir(folder)
+            with open(resolv, "w", encoding="ascii") as file:
+                file.write(f"nameserver {server}\n")
+
+        make(servers[0])
+        conf = "inbound-endpoints:\n" + endpoint_conf(sim) + f"zones: [{ZONES[0]}]\n"
+        fwd = self.forwarder(conf, env={"R53FWD_RESOLV_CONF": resolv})
+        if "this kernel has no landlock" in fwd.text():
+            self.skipTest("skipped: this kernel has no landlock")
+        shutil.rmtree(folder)
+        make(servers[1])
+        said = f"{resolv} cannot be read by this process any more; the last local upstreams are kept until a restart"
+        wait_for(lambda: said in fwd.text(), what="the warning")
+        fwd.command("reload")
+        asked = fwd.command("status", "--json", expect=None)[0]
+        self.assertEqual((servers[0] in asked, servers[1] in asked), (True, False), asked)
+        self.assertEqual(fwd.text().count(said), 1)
+        self.assertNotIn("names nobody but us", fwd.text())
+
     def test_who_is_nobody_stops_the_start_with_a_sentence(self):
         fwd, _ = self.running("user: nobody-of-this-name\n", ready=False)
         self.assertEqual(1, fwd.wait())
@@ -179,7 +210,7 @@ class User(Case):
         fwd.control = f"{self.run_folder}/control"
         as_who = f"(it runs as uid {self.who.pw_uid} now, without root's powers)"
         self.assertIn(f"{fwd.conf} cannot be read by this process any more {as_who}: no reload will work until it can", fwd.text())
-        self.assertIn(f"{resolv} cannot be read by this process {as_who}: no local upstreams are taken from it", fwd.text())
+        self.assertIn(f"{resolv} cannot be read by this process {as_who}: local upstreams that it comes to name are not seen", fwd.text())
         self.assertIn("Permission denied", fwd.command("reload", expect=1)[1])
         os.chmod(fwd.conf, 0o644)
         fwd.command("reload")
