@@ -42,6 +42,7 @@ NODISCARD int watch_start(struct watch *w, struct watch_set *s, int fd, uint32_t
 void watch_change(struct watch *w, uint32_t events);
 void watch_stop(struct watch *w); /* closes the descriptor; again is nothing */
 
+/* `t` is not running: it is new, was due, or was stopped. */
 void watch_timer_start(struct watch_set *s, struct watch_timer *t, uint64_t deadline_us);
 void watch_timer_stop(struct watch_set *s, struct watch_timer *t);
 

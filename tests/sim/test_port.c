@@ -71,6 +71,7 @@ static void run_for(uint64_t us)
 	t.set.ended = false;
 	watch_timer_start(&t.set, &t.timer, watch_now_us() + us);
 	watch_set_run(&t.set);
+	watch_timer_stop(&t.set, &t.timer); /* a query may have ended it first */
 }
 
 static void udp_query_is_answered(void **state)
