@@ -180,6 +180,7 @@ bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint
 			attempt_set_next(fl, place, now_us);
 			return true;
 		}
+		fl->tried_twice |= bit; /* it would not leave a moment later either */
 		if (!fl->starved)
 			fl->unreachable |= bit;
 	}

@@ -9,6 +9,7 @@
 
 #include "core/guard.h"
 #include "server/forward_private.h"
+#include "wire/answer_spell.h"
 
 enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 30, RETRY_AFTER_RCODE_S = 1 };
 
@@ -244,6 +245,7 @@ static bool land_cut(struct forward *f, struct flight *fl, uint64_t now_us)
 {
 	if (fl->cut == NULL || answer_read(&f->answer, fl->cut, fl->cut_len) != ANSWER_OK || flight_blocks(f, fl, fl->pool, now_us))
 		return false;
+	(void)answer_spell_lower(&f->answer, fl->cut);
 	landing_answer(f, fl, now_us);
 	return true;
 }

@@ -248,7 +248,7 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 	struct pool *p = attempt_pool(a);
 	const struct pool_place *by = &p->places[a->place];
 	int place = p == fl->pool ? a->place : POOL_NONE;
-	bool respell = a->via.asked.case_bits != 0;
+	bool respell = a->via.asked.case_bits != 0, asked_plain = !a->via.asked.edns;
 
 	attempt_tell(f, p, by->upstream, health_answered(&by->upstream->health, now_us));
 	attempt_end(f, a);
@@ -271,7 +271,7 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		fl->broken &= ~(1u << place); /* it may have taken two tries */
 		fl->silent &= ~(1u << place);
 	}
-	if (UNLIKELY(place != POOL_NONE && fl->plain >> place & 1))
+	if (UNLIKELY(asked_plain && place != POOL_NONE && fl->plain >> place & 1))
 		atomic_store_explicit(&by->upstream->no_edns_until_us, now_us + POOL_NO_EDNS_US, memory_order_relaxed);
 	keep(f, fl, by->upstream, now_us);
 	metrics_add(f->world.metrics, METRIC_UPSTREAM_ANSWERS, 1);

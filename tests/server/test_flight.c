@@ -17,6 +17,10 @@
 	"  tokyo: {policy: ordered, addresses: [{ip: 10.9.1.1, az: az1}, {ip: 10.9.2.1, az: az2}]}\n"                           \
 	"zones: [{name: corp.example, to: [seoul, tokyo]}]\nlocal-upstreams: [192.168.0.2]\n"
 
+#define ONE_ADDRESS                                                                                                         \
+	"inbound-endpoints:\n  seoul: {addresses: [{ip: 10.0.1.1, az: az1}]}\nzones: [{name: corp.example, to: seoul}]\n"     \
+	"local-upstreams: [192.168.0.2]\n"
+
 static void give_rtt(uint64_t ms)
 {
 	at("10.0.1.1")->rtt_us = at("10.0.2.1")->rtt_us = at("10.0.3.1")->rtt_us = ms * US_PER_MS;
@@ -579,6 +583,89 @@ static void badvers_of_an_upstream_is_servfail(void **state)
 	assert_non_null(strstr(r->ede_text, "BADVERS"));
 }
 
+/* Cuts all over UDP, with the question's own letters as the owner of what there is. */
+static size_t cut_with_a_copied_owner(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	static const uint8_t rest[] = {0, DNS_TYPE_A, 0, DNS_CLASS_IN, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
+	struct question_upstream echo = *asked;
+
+	if (stream)
+		return 0;
+	echo.flags = 0;
+	echo.edns = false;
+	size_t len = question_write(&echo, out), name_len = asked->name->len;
+	dns_put16(out + 2, DNS_QR | DNS_TC | DNS_RD | DNS_RA);
+	out[7] = 1;
+	memcpy(out + len, out + DNS_HEADER_BYTES, name_len);
+	memcpy(out + len + name_len, rest, sizeof(rest));
+	return len + name_len + sizeof(rest);
+}
+
+static void letters_of_our_making_do_not_reach_clients_in_a_cut_answer(void **state)
+{
+	(void)state;
+	start(STORY_ORDERED);
+	at("10.0.1.1")->answer = at("10.0.2.1")->answer = at("10.0.3.1")->answer = cut_with_a_copied_owner;
+	at("10.0.1.1")->tcp_closed = at("10.0.2.1")->tcp_closed = at("10.0.3.1")->tcp_closed = true;
+	const struct world_reply *r = ask_within("www.corp.example", "A", 5000);
+	assert_non_null(r);
+	assert_int_equal(r->flags & DNS_TC, DNS_TC);
+	assert_int_equal(r->ancount, 1);
+	for (size_t i = DNS_HEADER_BYTES; i < r->len; i++)
+		assert_false(r->message[i] >= 'A' && r->message[i] <= 'Z');
+}
+
+/* Two servers behind one address: the one that is asked first knows no EDNS. What is asked without is not answered. */
+static unsigned asked_of_both;
+
+static size_t knows_edns_but_for_the_first(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	struct question_upstream echo = *asked;
+
+	(void)stream;
+	echo.flags = 0;
+	if (asked->type == DNS_TYPE_A)
+		asked_of_both++;
+	if (asked->type == DNS_TYPE_A && !asked->edns)
+		return 0;
+	bool first = asked->type == DNS_TYPE_A && asked_of_both == 1;
+	echo.edns = !first;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, DNS_QR | DNS_RD | DNS_RA | (first ? DNS_FORMERR : DNS_NXDOMAIN));
+	return len;
+}
+
+static void answer_to_a_question_with_edns_does_not_switch_it_off(void **state)
+{
+	(void)state;
+	start(ONE_ADDRESS);
+	asked_of_both = 0;
+	at("10.0.1.1")->answer = knows_edns_but_for_the_first;
+	at("10.0.1.1")->rtt_us = 15 * US_PER_MS; /* its hedge is under way by then */
+	assert_int_equal(ask_within("www.corp.example", "A", 5000)->rcode, DNS_NXDOMAIN);
+	assert_true(asked_of_both >= 2);
+	assert_true(atomic_load(&world_upstream_state(w, "10.0.1.1")->no_edns_until_us) == 0);
+}
+
+static uint64_t rate_spent_ns(void)
+{
+	return atomic_load(&world_upstream_state(w, "10.0.1.1")->rate_ns);
+}
+
+static void hedge_that_cannot_leave_is_tried_once(void **state)
+{
+	(void)state;
+	start(ONE_ADDRESS);
+	at("10.0.1.1")->silent_name = "lame";
+	world_ask(w, "lame.corp.example", "A");
+	world_run_ms(w, 1);
+	uint64_t spent_ns = rate_spent_ns();
+	at("10.0.1.1")->full = true;
+	world_run_ms(w, 15);
+	/* It is due after 12 ms, and is worth 0.1 ms of 10,000 a second. */
+	assert_in_range(rate_spent_ns(), spent_ns + 1, spent_ns + 13000 * 1000);
+}
+
 /* ---- what a failure leaves behind */
 
 static void error_is_remembered_for_a_second(void **state)
@@ -698,6 +785,9 @@ int main(void)
 		STORY(open_group_is_asked_before_one_that_is_down),
 		STORY(one_name_that_is_a_formerr_leaves_edns_on),
 		STORY(badvers_of_an_upstream_is_servfail),
+		STORY(letters_of_our_making_do_not_reach_clients_in_a_cut_answer),
+		STORY(answer_to_a_question_with_edns_does_not_switch_it_off),
+		STORY(hedge_that_cannot_leave_is_tried_once),
 		STORY(error_is_remembered_for_a_second),
 		STORY(known_name_is_served_stale_when_all_answer_errors),
 		STORY(client_that_joins_a_prefetch_is_served_stale_in_time),
