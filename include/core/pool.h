@@ -125,6 +125,7 @@ struct pool_wish {
 	uint32_t random;
 	uint64_t now_us;
 	bool other_az_only;  /* only in an AZ that was not tried (after an rcode) */
+	bool modest;         /* see pool_take_rate_of */
 };
 
 enum { POOL_NONE = -1, POOL_ABOVE_RATE = -2 };
@@ -165,6 +166,9 @@ uint32_t pool_worker_ports(const struct pool *p, uint32_t workers);
 
 /* Takes one token of max-qps (burst: one second). For probes, too. */
 bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us);
+
+/* The same for a question that, if `modest`, leaves the last eighth of the burst to others: its zone asks more than all of them. */
+bool pool_take_rate_of(const struct pool *p, struct upstream *u, bool modest, uint64_t now_us);
 
 /* Whether pool_take_rate would refuse; takes nothing. */
 bool pool_is_above_rate(const struct pool *p, const struct upstream *u, uint64_t now_us);

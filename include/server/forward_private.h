@@ -12,11 +12,21 @@
 #include "wire/answer.h"
 #include "wire/reply.h"
 
+/* Who asks most of a pool: the zone that more than half of the last questions were about, if one is (the vote of Boyer and Moore). */
+struct share {
+	const struct snapshot_zone *zone;
+	uint32_t lead;  /* over all others together, at most SHARE_LEAD_MAX */
+	uint32_t zones; /* that are routed there at all */
+};
+
+enum { SHARE_LEAD_MAX = 128 };
+
 /* One worker's use of one snapshot: counts its flights, so that only the last one touches the shared count. */
 struct lease {
 	struct snapshot *snapshot;
 	uint32_t flights;
 	uint16_t *zone_flights; /* [zone_count]: at most half of the room for one zone */
+	struct share *shares;   /* [pool_count]: nor all of max-qps */
 	_Atomic uint64_t *queries; /* [zone_count]: this thread's counters, lent by the snapshot */
 	struct lease *next;
 };
@@ -56,6 +66,7 @@ struct flight {
 	bool starved;          /* an attempt was not sent for want of descriptors, ports or memory … */
 	bool crowded;          /* … or since as many are open to the address as may be */
 	bool doubted, above_rate;
+	bool modest;           /* of a zone that asks more than all others together */
 	struct name name;
 };
 

@@ -188,7 +188,7 @@ static int pick_within_rate(struct pool *p, const struct pool_wish *wish, const 
 	while (*eligible != 0) {
 		struct policy_view view = {.eligible = *eligible, .count = p->count, .rtt_us = s->rtt_us, .share = s->share};
 		uint32_t i = p->policy->pick(&view, wish->random);
-		if (LIKELY(pool_take_rate(p, p->places[i].upstream, wish->now_us)))
+		if (LIKELY(pool_take_rate_of(p, p->places[i].upstream, wish->modest, wish->now_us)))
 			return (int)i;
 		*eligible &= ~(1u << i);
 	}
@@ -278,12 +278,17 @@ uint32_t pool_worker_ports(const struct pool *p, uint32_t workers)
 
 bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us)
 {
-	uint64_t now_ns = now_us * NS_PER_US, step = BURST_NS / p->max_qps;
+	return pool_take_rate_of(p, u, false, now_us);
+}
+
+bool pool_take_rate_of(const struct pool *p, struct upstream *u, bool modest, uint64_t now_us)
+{
+	uint64_t now_ns = now_us * NS_PER_US, step = BURST_NS / p->max_qps, room_ns = modest ? BURST_NS - BURST_NS / 8 : BURST_NS;
 	uint64_t due = atomic_load_explicit(&u->rate_ns, memory_order_relaxed);
 
 	for (;;) {
 		uint64_t from = MAX(due, now_ns);
-		if (UNLIKELY(from + step > now_ns + BURST_NS))
+		if (UNLIKELY(from + step > now_ns + room_ns))
 			return false;
 		if (LIKELY(atomic_compare_exchange_weak_explicit(&u->rate_ns, &due, from + step, memory_order_relaxed,
 								 memory_order_relaxed)))

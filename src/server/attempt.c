@@ -166,7 +166,8 @@ bool attempt_next(struct forward *f, struct flight *fl, bool other_az_only, uint
 					 .tried_twice = fl->tried_twice | (list_empty(&fl->attempts) ? 0 : fl->broken | fl->blocked),
 					 .random = random_u32(f->world.random),
 					 .now_us = now_us,
-					 .other_az_only = other_az_only};
+					 .other_az_only = other_az_only,
+					 .modest = fl->modest};
 		int place = pool_pick(fl->pool, &wish);
 		if (place < 0) {
 			fl->above_rate |= place == POOL_ABOVE_RATE;

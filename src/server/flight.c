@@ -50,6 +50,20 @@ static void copy_name(struct name *to, const struct name *from)
 	memcpy(to->octets, from->octets, from->len);
 }
 
+/* One question more to `pool`. True if its zone is the one that asks most, and others may want to. */
+static bool asks_most(struct lease *l, const struct snapshot_zone *zone, const struct pool *pool)
+{
+	struct share *s = &l->shares[pool - l->snapshot->pools];
+
+	if (s->zone == zone)
+		s->lead += s->lead < SHARE_LEAD_MAX;
+	else if (s->lead > 0)
+		s->lead--;
+	else
+		s->zone = zone;
+	return s->zones > 1 && s->zone == zone && s->lead >= SHARE_LEAD_MAX / 2;
+}
+
 struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool,
 			  uint64_t now_us)
 {
@@ -75,6 +89,7 @@ struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, c
 	fl->next_at_us = UINT64_MAX;
 	fl->last_place = POOL_NONE;
 	fl->outage = snapshot_route_outage(fl->route);
+	fl->modest = asks_most(lease, zone, pool);
 	list_init(&fl->queries);
 	list_init(&fl->attempts);
 	wheel_timer_init(&fl->timer);

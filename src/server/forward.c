@@ -8,6 +8,22 @@
 
 /* ---- birth and death */
 
+static void free_lease(struct lease *l)
+{
+	free(l->zone_flights);
+	free(l->shares);
+	free(l);
+}
+
+static void count_zones(struct lease *l, const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->zone_count; i++) {
+		const struct snapshot_route *r = &s->routes[s->zones[i].route];
+		for (int k = 0; k < r->count; k++)
+			l->shares[r->pools[k] - s->pools].zones++;
+	}
+}
+
 static struct lease *take_lease(struct snapshot *s, uint32_t thread)
 {
 	struct lease *l = calloc(1, sizeof(*l));
@@ -15,12 +31,13 @@ static struct lease *take_lease(struct snapshot *s, uint32_t thread)
 	if (l == NULL)
 		return NULL;
 	l->zone_flights = calloc(s->zone_count, sizeof(*l->zone_flights));
+	l->shares = calloc(s->pool_count, sizeof(*l->shares));
 	l->queries = snapshot_query_counters(s, thread);
-	if (l->zone_flights == NULL || l->queries == NULL) {
-		free(l->zone_flights);
-		free(l);
+	if (l->zone_flights == NULL || l->shares == NULL || l->queries == NULL) {
+		free_lease(l);
 		return NULL;
 	}
+	count_zones(l, s);
 	l->snapshot = snapshot_ref(s);
 	return l;
 }
@@ -28,8 +45,7 @@ static struct lease *take_lease(struct snapshot *s, uint32_t thread)
 static void end_lease(struct lease *l)
 {
 	snapshot_unref(l->snapshot);
-	free(l->zone_flights);
-	free(l);
+	free_lease(l);
 }
 
 struct forward *forward_new(const struct forward_world *world, struct snapshot *snapshot, uint64_t now_us)

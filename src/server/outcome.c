@@ -152,7 +152,7 @@ static void wait_for_the_true_one(struct forward *f, struct attempt *a, uint64_t
 /* The same address once more, in another way. False: that cannot be, or would be above its max-qps. */
 static bool ask_again(struct forward *f, struct flight *fl, int place, bool stream, bool random_case, uint64_t now_us)
 {
-	if (!pool_take_rate(fl->pool, fl->pool->places[place].upstream, now_us)) {
+	if (!pool_take_rate_of(fl->pool, fl->pool->places[place].upstream, fl->modest, now_us)) {
 		fl->above_rate = true;
 		return false;
 	}

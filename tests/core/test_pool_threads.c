@@ -85,6 +85,28 @@ static void threads_at_one_moment_take_exactly_one_second_of_queries(void **stat
 	assert_int_equal(together_sum(take_at_one_moment), 0);
 }
 
+static void *take_modestly(void *arg)
+{
+	uint64_t taken = 0;
+
+	pthread_barrier_wait(&together);
+	for (int i = 0; i < QPS; i++)
+		taken += pool_take_rate_of(&pool, pool.places[0].upstream, true, clock_us);
+	*(uint64_t *)arg = taken;
+	return NULL;
+}
+
+static void who_is_modest_leaves_the_last_eighth_of_the_burst_to_others(void **state)
+{
+	(void)state;
+	assert_int_equal(together_sum(take_modestly), QPS - QPS / 8);
+	assert_int_equal(together_sum(take_at_one_moment), QPS / 8);
+	clock_us += 100 * US_PER_MS; /* less than the eighth is back */
+	assert_int_equal(together_sum(take_modestly), 0);
+	clock_us += 25 * US_PER_MS + 100;
+	assert_int_equal(together_sum(take_modestly), 1);
+}
+
 /* Each thread moves the common clock on: their views of it differ by a few microseconds, as those of real loops do. */
 static void *take_while_time_goes_on(void *arg)
 {
@@ -245,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(threads_at_one_moment_take_exactly_one_second_of_queries), TEST(threads_never_exceed_the_rate_while_time_goes_on),
+		TEST(who_is_modest_leaves_the_last_eighth_of_the_burst_to_others),
 		TEST(threads_that_pick_fill_both_addresses_and_spill_the_rest), TEST(threads_share_one_bucket_of_hedges),
 		TEST(what_was_spent_does_not_come_back),
 		TEST(bucket_stays_within_its_bounds_between_threads),		TEST(each_closing_is_told_to_one_thread),

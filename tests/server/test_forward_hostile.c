@@ -337,6 +337,29 @@ static void random_names_of_one_zone_leave_the_others_alone(void **state)
 	assert_int_equal(forward_waiting(world_forward(w)), 0);
 }
 
+/* 3,000 a second for 10 s at a zone of an endpoint that takes 1,000 and answers at once. */
+static void random_names_of_one_zone_leave_others_of_their_endpoint_some_of_its_max_qps(void **state)
+{
+	unsigned made = 0, refused = 0;
+
+	(void)state;
+	begin("inbound-endpoints:\n  seoul: {max-qps: 500, addresses: [{ip: 10.0.1.1, az: az1}, {ip: 10.0.2.1, az: az2}]}\n"
+	      "zones: [{name: corp.example, to: seoul}, {name: other.example, to: seoul}]\nlocal-upstreams: [192.168.0.2]\n");
+	for (int tick = 0; tick < 1000; tick++) {
+		unsigned last = 0;
+		for (int i = 0; i < 30; i++)
+			last = send_random(made++, "corp.example");
+		uint8_t packet[QUESTION_UPSTREAM_MAX];
+		char name[64];
+		snprintf(name, sizeof(name), "host%d.other.example", tick);
+		unsigned good = world_send(w, packet, compose(packet, name, DNS_TYPE_A, 0), "10.1.1.2", false);
+		world_run_ms(w, 10);
+		assert_int_equal(world_reply(w, good)->rcode, DNS_NOERROR);
+		refused += world_reply(w, last)->rcode == DNS_SERVFAIL;
+	}
+	assert_in_range(refused, 500, 999); /* it gets the rest */
+}
+
 /* 100,000 random names, through a cache of 1 MiB: what is asked now and then stays. */
 static void random_names_do_not_drive_out_what_is_asked(void **state)
 {
@@ -465,6 +488,7 @@ int main(void)
 		HOSTILE(stranger_is_hardly_amplified),
 		HOSTILE(no_reply_is_ever_answered),
 		HOSTILE(random_names_of_one_zone_leave_the_others_alone),
+		HOSTILE(random_names_of_one_zone_leave_others_of_their_endpoint_some_of_its_max_qps),
 		HOSTILE(random_names_do_not_drive_out_what_is_asked),
 		HOSTILE(answer_is_kept_for_its_own_question_alone),
 		HOSTILE(answer_whose_names_would_change_is_none),
