@@ -27,7 +27,8 @@ enum {
 	FORWARD_QUERIES = 4 * FORWARD_FLIGHTS,
 	FORWARD_ATTEMPTS = 3 * FORWARD_FLIGHTS,
 	FORWARD_OPEN_ATTEMPTS = 3,        /* per question */
-	FORWARD_DEADLINE_US = 4000000,    /* then the client is told */
+	FORWARD_DEADLINE_US = 4000000,    /* then the client has been told */
+	FORWARD_SLACK_US = 5000,          /* before a time that is promised to the client: a timer's millisecond, a turn, the way */
 };
 
 /* What the cache remembers of a question that got no rcode from anybody, in place of one, of which there are 4,096. */

@@ -84,8 +84,8 @@ struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, c
 	fl->route = &lease->snapshot->routes[zone->route];
 	fl->pool = pool;
 	fl->began_us = now_us;
-	fl->stale_at_us = now_us + lease->snapshot->config->cache.stale_after_us;
-	fl->deadline_us = now_us + FORWARD_DEADLINE_US;
+	fl->stale_at_us = now_us + lease->snapshot->config->cache.stale_after_us - FORWARD_SLACK_US;
+	fl->deadline_us = now_us + FORWARD_DEADLINE_US - FORWARD_SLACK_US;
 	fl->next_at_us = UINT64_MAX;
 	fl->last_place = POOL_NONE;
 	fl->outage = snapshot_route_outage(fl->route);

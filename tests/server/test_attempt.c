@@ -359,7 +359,7 @@ static void silent_address_is_given_time_when_the_others_answer_errors(void **st
 	       "[ 1012]   attempt 10.0.2.1: mixed.corp.example\n"
 	       "[ 1016]   attempt 10.0.3.1: mixed.corp.example\n"
 	       "[ 1028]   attempt 10.0.1.1: mixed.corp.example\n"
-	       "[ 5000] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) SERVFAIL, 10.0.3.1:53 (az3) SERVFAIL\n");
+	       "[ 4995] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) silent, 10.0.2.1:53 (az2) SERVFAIL, 10.0.3.1:53 (az3) SERVFAIL\n");
 }
 
 static void answer_that_does_not_parse_is_asked_elsewhere(void **state)
@@ -744,7 +744,7 @@ static void cut_answer_is_the_last_resort_when_tcp_is_silent_everywhere(void **s
 	       "[ 3022]   attempt 10.0.2.1 over TCP: cut.corp.example\n"
 	       "[ 3032]   attempt 10.0.3.1: cut.corp.example\n"
 	       "[ 3036]   attempt 10.0.3.1 over TCP: cut.corp.example\n"
-	       "[ 5000] reply 1 NOERROR TC\n");
+	       "[ 4995] reply 1 NOERROR TC\n");
 }
 
 int main(void)
