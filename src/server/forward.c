@@ -265,6 +265,7 @@ static void refuse_down(struct forward *f, const struct client *c, const struct 
 static void refuse_failed(struct forward *f, const struct client *c, const struct miss *m)
 {
 	uint16_t remembered = m->hit.rcode, rcode = forward_failed_rcode(remembered);
+	char text[LANDING_TEXT_MAX];
 	enum dns_ede ede = rcode == DNS_SERVFAIL ? DNS_EDE_CACHED_ERROR : DNS_EDE_OTHER; /* RFC 8914 section 4.14: of SERVFAIL only */
 
 	if (remembered == FORWARD_FAILED_BLOCKED) {
@@ -275,7 +276,8 @@ static void refuse_failed(struct forward *f, const struct client *c, const struc
 		ede = DNS_EDE_NO_REACHABLE_AUTHORITY;
 	else if (remembered == FORWARD_FAILED_UNREACHABLE)
 		ede = DNS_EDE_NETWORK_ERROR;
-	landing_error(f, c, rcode, ede, "asked a moment ago without success");
+	landing_describe_failed(m->route, remembered, text, sizeof(text));
+	landing_error(f, c, rcode, ede, text);
 }
 
 /* NULL: nobody can be asked. */

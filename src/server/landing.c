@@ -294,6 +294,27 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 	drop_comma(&s);
 }
 
+void landing_describe_failed(const struct snapshot_route *route, uint16_t remembered, char *out, size_t size)
+{
+	bool of_each = remembered == FORWARD_FAILED_SILENT || remembered == FORWARD_FAILED_UNREACHABLE;
+	struct strbuf s;
+
+	strbuf_init(&s, out, size);
+	strbuf_add(&s, "asked a moment ago without success:");
+	for (int i = 0; i < route->count; i++) {
+		const struct pool *p = route->pools[i];
+		uint32_t usable = pool_usable(p);
+		strbuf_addf(&s, "%s %s%s", i == 0 ? "" : ";", p->name, of_each ? ":" : "");
+		for (int k = 0; of_each && k < p->count; k++) {
+			if (!(usable >> k & 1))
+				continue;
+			add_place(&s, &p->places[k]);
+			strbuf_add(&s, remembered == FORWARD_FAILED_SILENT ? " silent," : " unreachable,");
+		}
+		drop_comma(&s);
+	}
+}
+
 /* What the address of an endpoint that is down was last seen to do. Who looks well has its probe unanswered. */
 static enum dns_ede add_last_seen(struct strbuf *s, const struct pool *p, struct upstream *u)
 {

@@ -292,7 +292,7 @@ static void endpoint_that_answers_errors_only_is_probed_and_closed(void **state)
 	       "[ 1008]   attempt 10.0.3.1: broken.corp.example\n"
 	       "[ 1012] reply 1 SERVFAIL, seoul: 10.0.1.1:53 (az1) SERVFAIL, 10.0.2.1:53 (az2) SERVFAIL, 10.0.3.1:53 (az3) SERVFAIL\n"
 	       "[ 1500] query 2 broken.corp.example A\n"
-	       "[ 1500] reply 2 SERVFAIL, asked a moment ago without success\n"
+	       "[ 1500] reply 2 SERVFAIL, asked a moment ago without success: seoul\n"
 	       "[ 3500] query 3 broken.corp.example A\n"
 	       "[ 3500]   attempt 10.0.1.1: broken.corp.example\n"
 	       "[ 3504]   attempt 10.0.2.1: broken.corp.example\n"

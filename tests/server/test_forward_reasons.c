@@ -35,7 +35,8 @@ static void expect_told(const char *name, uint64_t ms, uint16_t rcode, int ede, 
 
 /* ---- asked a moment ago */
 
-#define A_MOMENT_AGO "asked a moment ago without success"
+#define A_MOMENT_AGO "asked a moment ago without success: seoul"
+#define ALL_WERE(what) A_MOMENT_AGO ": 10.0.1.1:53 (az1) " what ", 10.0.2.1:53 (az2) " what ", 10.0.3.1:53 (az3) " what
 
 /* RFC 8914 section 4.14: 13 is for SERVFAIL. */
 static void remembered_rcode_is_not_told_as_silence(void **state)
@@ -58,7 +59,7 @@ static void remembered_silence_is_told_as_such(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
 		at(ips[i])->silent_name = "lame";
 	assert_int_equal(ask_within("lame.corp.example", "A", 5000)->ede, DNS_EDE_NO_REACHABLE_AUTHORITY);
-	expect_told("lame.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, A_MOMENT_AGO);
+	expect_told("lame.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NO_REACHABLE_AUTHORITY, ALL_WERE("silent"));
 }
 
 static void remembered_closed_ports_are_told_as_such(void **state)
@@ -68,7 +69,7 @@ static void remembered_closed_ports_are_told_as_such(void **state)
 	world_set_all(w, WORLD_UNSENDABLE);
 	assert_int_equal(ask_within("www.corp.example", "A", 100)->ede, DNS_EDE_NETWORK_ERROR);
 	assert_false(world_pool(w, "seoul")->down);
-	expect_told("www.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, A_MOMENT_AGO);
+	expect_told("www.corp.example", 0, DNS_SERVFAIL, DNS_EDE_NETWORK_ERROR, ALL_WERE("unreachable"));
 }
 
 /* ---- nobody is there to ask */
@@ -160,7 +161,8 @@ static void stale_answer_says_what_the_addresses_did(void **state)
 	all_say(DNS_SERVFAIL);
 	expect_told("www.corp.example", 100, DNS_NOERROR, DNS_EDE_STALE_ANSWER,
 		    "the addresses answer with errors; this was the last answer");
-	expect_told("www.corp.example", 0, DNS_NOERROR, DNS_EDE_STALE_ANSWER, A_MOMENT_AGO "; this was the last answer");
+	expect_told("www.corp.example", 0, DNS_NOERROR, DNS_EDE_STALE_ANSWER,
+		    "asked a moment ago without success; this was the last answer");
 }
 
 static void stale_answer_says_that_the_addresses_are_slow(void **state)
