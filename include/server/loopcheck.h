@@ -9,7 +9,7 @@
  *   main thread   a nonce per pool, after the start, when an endpoint goes down, and every 5 minutes (30 s while it is down or there is
  *                 a loop: in a loop nobody answers): loopcheck_clock
  *   workers       a query with the pool's nonce: loopcheck_meet. From then on questions of that pool's zones from the same client
- *                 are refused, until LOOPCHECK_HOLD_US after the last nonce that came back.
+ *                 are refused (on loopback those that are in flight already), until LOOPCHECK_HOLD_US after the last nonce that came back.
  *
  * Shared state is a few atomics in struct pool; only misses look at it. */
 
@@ -56,6 +56,7 @@ enum loopcheck_verdict {
 	LOOPCHECK_PASS,
 	LOOPCHECK_FOUND,  /* the nonce came back: the first news of a loop */
 	LOOPCHECK_REFUSE, /* known: refuse, say no more */
+	LOOPCHECK_SHARED, /* known, but on loopback others have that address, too: refuse what is in flight already */
 };
 
 /* Judges a query that would go upstream to `route`. */

@@ -323,14 +323,14 @@ static bool judge_known(struct forward *f, const struct client *c, const struct 
 }
 
 /* A question of ours that came back. True if it was refused. */
-static bool judge_loop(struct forward *f, const struct client *c, const struct snapshot_route *route, const struct name *name)
+static bool judge_loop(struct forward *f, const struct client *c, const struct miss *m)
 {
-	enum loopcheck_verdict v = loopcheck_meet(route, name, &c->to->client, c->now_us);
+	enum loopcheck_verdict v = loopcheck_meet(m->route, m->key.name, &c->to->client, c->now_us);
 
-	if (LIKELY(v == LOOPCHECK_PASS))
+	if (LIKELY(v == LOOPCHECK_PASS) || (v == LOOPCHECK_SHARED && flight_find(f, &m->key) == NULL))
 		return false;
 	if (v == LOOPCHECK_FOUND)
-		f->world.looped(f->world.arg, route, &c->to->client);
+		f->world.looped(f->world.arg, m->route, &c->to->client);
 	metrics_add(f->world.metrics, METRIC_LOOPS, 1);
 	landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "a loop: what we ask for this zone comes back to us");
 	return true;
@@ -375,7 +375,7 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 		m.pool = snapshot_route_unsure(m.route);
 	if (!(q->flags & DNS_RD))
 		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
-	else if (!judge_loop(f, c, m.route, &q->name) && !judge_known(f, c, &m))
+	else if (!judge_loop(f, c, &m) && !judge_known(f, c, &m))
 		go_upstream(f, c, &m);
 }
 

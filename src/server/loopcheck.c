@@ -259,10 +259,8 @@ enum loopcheck_verdict loopcheck_meet(const struct snapshot_route *route, const 
 			known = now_us < atomic_exchange(&p->loop.until_us, now_us + LOOPCHECK_HOLD_US);
 			return known ? LOOPCHECK_REFUSE : LOOPCHECK_FOUND;
 		}
-		/* On loopback everybody has one address: there, health alone leaves the upstream that loops. */
-		if (known && !addr_is_loopback(client) && ip[0] == atomic_load(&p->loop.client[0]) &&
-		    ip[1] == atomic_load(&p->loop.client[1]))
-			return LOOPCHECK_REFUSE;
+		if (known && ip[0] == atomic_load(&p->loop.client[0]) && ip[1] == atomic_load(&p->loop.client[1]))
+			return addr_is_loopback(client) ? LOOPCHECK_SHARED : LOOPCHECK_REFUSE;
 	}
 	return LOOPCHECK_PASS;
 }

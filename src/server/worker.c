@@ -321,8 +321,8 @@ static void on_looped(void *arg, const struct snapshot_route *route, const struc
 	char text[ADDR_TEXT_MAX];
 
 	(void)arg;
-	log_warn("a loop: what is asked of %s comes back from %s; its queries for these zones are refused", route->pools[0]->name,
-		 addr_format_ip(client, text));
+	log_warn("a loop: what is asked of %s comes back from %s; its queries for these zones are refused%s", route->pools[0]->name,
+		 addr_format_ip(client, text), addr_is_loopback(client) ? " while the same is being asked" : "");
 }
 
 static void on_violated(void *arg, const struct snapshot_zone *zone, const struct pool *pool, const struct addr *seen)

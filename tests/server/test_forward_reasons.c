@@ -234,6 +234,30 @@ static void what_is_too_long_is_cut_between_two_words(void **state)
 	assert_in_range(strlen(r->ede_text), EDNS_EDE_TEXT_MAX - 20, EDNS_EDE_TEXT_MAX);
 }
 
+/* ---- loops */
+
+/* Where the way back has the address that all others have. */
+static void on_loopback_a_query_for_what_is_being_asked_has_come_round(void **state)
+{
+	static const uint8_t ip[] = {127, 0, 0, 1};
+	uint64_t word = 0;
+
+	(void)state;
+	start(STORY_ORDERED);
+	memcpy(&word, ip, sizeof(ip));
+	atomic_store(&world_pool(w, "seoul")->loop.client[0], word);
+	atomic_store(&world_pool(w, "seoul")->loop.until_us, UINT64_MAX);
+	unsigned first = world_ask(w, "www.corp.example", "A"), second = world_ask(w, "www.corp.example", "A");
+	unsigned other = world_ask(w, "app.corp.example", "A");
+	world_run_ms(w, 1);
+	assert_non_null(world_reply(w, second));
+	assert_int_equal(world_reply(w, second)->rcode, DNS_REFUSED);
+	assert_string_equal(world_reply(w, second)->ede_text, "a loop: what we ask for this zone comes back to us");
+	world_run_ms(w, 100);
+	assert_int_equal(world_reply(w, first)->rcode, DNS_NOERROR);
+	assert_int_equal(world_reply(w, other)->rcode, DNS_NOERROR);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +276,7 @@ int main(void)
 		STORY(stale_answer_says_that_this_host_could_not_ask),
 		STORY(all_of_six_addresses_are_told_of),
 		STORY(what_is_too_long_is_cut_between_two_words),
+		STORY(on_loopback_a_query_for_what_is_being_asked_has_come_round),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
