@@ -82,6 +82,7 @@ PARTS = {
     "src/server/landing.c": ("forward", "replies to those who wait; declared in forward_private.h"),
     "src/server/querylog.c": ("forward", "lines about queries; declared in forward_private.h"),
     "src/server/special.c": ("forward", "names answered here; declared in forward_private.h"),
+    "src/server/probe.c": ("prober", "one address asked for its health; declared in prober_private.h"),
     "src/net/listen_limits.c": ("listen", "how many TCP clients there may be; listen.h and listen_private.h promise it"),
     "src/net/listen_udp.c": ("listen", "one kind of listener; listen.h promises for both"),
     "src/net/listen_tcp.c": ("listen", "one kind of listener; listen.h promises for both"),

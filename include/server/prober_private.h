@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SERVER_PROBER_PRIVATE_H
+#define SERVER_PROBER_PRIVATE_H
+/* What prober.c (who is asked, and when; the endpoint) and probe.c (one address: what it is asked, and what that says of it) share. */
+
+#include "server/prober.h"
+#include "wire/answer.h"
+
+struct probe {
+	struct transport_attempt via; /* first */
+	struct prober *prober;
+	struct pool *pool;
+	struct upstream *upstream; /* a reference */
+	struct transport *transport;
+	uint8_t place;
+	bool out;                  /* a probe is unanswered */
+	bool again;                /* it is the second one, about another zone: the first was answered with an error */
+	bool done_once;
+	bool heard;                /* it has answered a probe, with whatever rcode */
+	bool put_aside;            /* drained, and well, when its pool was closed */
+	uint64_t bad_us;           /* when the last bad probe was sent; 0: the last one was good */
+	uint64_t sent_us, next_us; /* last sent; next due */
+	struct name name;
+};
+
+struct prober_pool {
+	struct pool *pool;
+	struct probe **probes;     /* [count], in the order of places: a part of the prober's */
+	size_t count;
+	uint64_t doubted_us, round_us; /* last doubt; next step round a closed pool */
+	uint64_t closed_us;            /* when it was closed last, or taken over closed */
+	size_t round;
+	size_t zone;               /* where the next probe's zone is looked for */
+	struct name good;          /* the last zone that somebody answered well; empty: none yet */
+	bool used;                 /* some zone goes there */
+};
+
+struct prober {
+	struct prober_world world;
+	struct snapshot *snapshot;
+	struct prober_pool *pools;
+	struct probe **probes;     /* [count], in the order of pools and places */
+	size_t count;
+	uint64_t next_us;
+	struct answer answer;      /* 12 KiB of scratch */
+};
+
+static inline struct prober_pool *pool_of(struct prober *p, const struct probe *b)
+{
+	return &p->pools[b->pool - p->snapshot->pools];
+}
+
+/* ---- prober.c */
+
+/* Closes the pool if each of its addresses is out. */
+void prober_judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us);
+
+/* `answered`: who has; NULL: nobody, it is a trial. */
+void prober_open_pool(struct prober *p, struct prober_pool *pp, struct probe *answered, uint64_t now_us);
+
+/* ---- probe.c */
+
+/* What the transports tell. */
+void probe_listen(struct prober *p);
+
+/* Unless one is out, or the address is at its max-qps. */
+void probe_send(struct prober *p, struct probe *b, uint64_t now_us);
+
+/* Nothing is known, until the next time that it is due: this host could not ask, say. */
+void probe_put_off(struct probe *b);
+
+/* It is over: nobody has answered. */
+void probe_judge_silence(struct probe *b, uint64_t now_us);
+
+uint64_t probe_timeout_us(const struct pool *p);
+
+/* After this a probe that is out speaks for a path that is. Where nothing has ever answered nobody knows how far it is, and a cold start
+ * over half the world must not look like an outage: just before the probe's own timeout, which makes it a matter of the address alone. */
+uint64_t probe_patience_us(const struct probe *b);
+
+uint64_t probe_last_answer_us(const struct probe *b);
+
+/* The silence of a probe says nothing of a server that has never answered one, and is not AWS's: it may leave `NS` unanswered and answer
+ * questions. It does once questions are silent, too. */
+bool probe_is_telling(const struct probe *b);
+
+#endif
