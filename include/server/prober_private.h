@@ -17,7 +17,7 @@ struct probe {
 	bool again;                /* it is the second one, about another zone: the first was answered with an error */
 	bool done_once;
 	bool heard;                /* it has answered a probe, with whatever rcode */
-	bool put_aside;            /* drained, and well, when its pool was closed */
+	bool put_aside;            /* well, when its pool was closed by the operator's hand alone */
 	uint64_t bad_us;           /* when the last bad probe was sent; 0: the last one was good */
 	uint64_t sent_us, next_us; /* last sent; next due */
 	struct name name;

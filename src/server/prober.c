@@ -32,10 +32,10 @@ void prober_judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us
 			return;
 	pp->round_us = now_us + PROBER_DOWN_US;
 	pp->closed_us = now_us;
-	for (size_t i = 0; i < pp->count; i++) {
-		struct probe *b = pp->probes[i];
-		b->put_aside = atomic_load(&b->upstream->drained) && health_state(&b->upstream->health) == HEALTH_UP;
-	}
+	/* Where one that is not drained is out, it may be the path: then those who are drained are no better, however well they were. */
+	bool by_hand = pool_is_drained(pp->pool);
+	for (size_t i = 0; i < pp->count; i++)
+		pp->probes[i]->put_aside = by_hand && health_state(&pp->probes[i]->upstream->health) == HEALTH_UP;
 	if (pool_close(pp->pool))
 		p->world.closed(p->world.arg, pp->pool);
 }

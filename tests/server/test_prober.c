@@ -594,6 +594,32 @@ static void address_given_back_opens_its_endpoint_at_once(void **state)
 	assert_true(world_pool(w, "seoul")->down);
 }
 
+/* The path went while it was drained: that it was well before says nothing of now. */
+static void outage_is_not_ended_by_giving_back_an_address(void **state)
+{
+	(void)state;
+	w = world_new(SEOUL ZONE);
+	world_run_ms(w, 1000);
+	drain(ips[0], true);
+	world_run_ms(w, 60000);
+	world_set_all(w, WORLD_SILENT);
+	world_ask(w, "www.a.example", "A");
+	world_run_ms(w, 60000);
+	assert_true(world_pool(w, "seoul")->down);
+	drain(ips[1], true); /* the others as well, in the midst of it: that changes nothing */
+	drain(ips[2], true);
+	world_run_ms(w, 1000);
+	drain(ips[0], false);
+	prober_doubt(world_prober(w), "seoul", world_now_us(w)); /* as the command does */
+	world_run_ms(w, 5000);
+	assert_true(world_pool(w, "seoul")->down);
+	assert_non_null(world_reply(w, world_ask(w, "new.a.example", "A"))); /* at once, as before */
+	world_set(w, ips[0], WORLD_WELL);
+	world_run_ms(w, 510);
+	assert_false(world_pool(w, "seoul")->down);
+	assert_true(happened("seoul is open: 10.10.1.10 answers"));
+}
+
 /* ---- reload */
 
 static void reload_keeps_the_schedule(void **state)
@@ -735,6 +761,7 @@ int main(void)
 		TEST(drained_healthy_address_costs_no_more_probes_than_an_idle_one),
 		TEST(endpoint_with_every_address_drained_is_closed_once),
 		TEST(address_given_back_opens_its_endpoint_at_once),
+		TEST(outage_is_not_ended_by_giving_back_an_address),
 		TEST(reload_keeps_the_schedule),
 		TEST(new_address_is_probed_at_the_reload_and_a_removed_one_no_more),
 		TEST(suspect_stays_at_its_interval_over_a_reload),
