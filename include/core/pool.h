@@ -80,6 +80,18 @@ struct upstream_rtts {
 };
 void upstream_measured(const struct upstream *u, struct upstream_rtts *out);
 
+/* Whether it is asked with EDNS. */
+static inline bool upstream_takes_edns(const struct upstream *u, uint64_t now_us)
+{
+	return now_us >= atomic_load_explicit(&u->no_edns_until_us, memory_order_relaxed);
+}
+
+/* It called a question with EDNS a FORMERR, and has answered the same one without. */
+static inline void upstream_learn_no_edns(struct upstream *u, uint64_t now_us)
+{
+	atomic_store_explicit(&u->no_edns_until_us, now_us + POOL_NO_EDNS_US, memory_order_relaxed);
+}
+
 /* How one address of a pool is placed. */
 struct pool_place {
 	struct upstream *upstream; /* holds a reference */

@@ -15,6 +15,7 @@ struct probe {
 	uint8_t place;
 	bool out;                  /* a probe is unanswered */
 	bool again;                /* it is the second one, about another zone: the first was answered with an error */
+	bool plain;                /* it is without EDNS, since the same one with it was called a FORMERR */
 	bool done_once;
 	bool heard;                /* it has answered a probe, with whatever rcode */
 	bool put_aside;            /* well, when its pool was closed by the operator's hand alone */

@@ -28,7 +28,9 @@ struct lane {
 	size_t count;
 	struct list queue;				  /* whoever was looked at longest ago comes first */
 	struct check *asked;				  /* whose question is out; NULL: none */
-	struct upstream *upstream;			  /* who was asked */
+	struct upstream *upstream;			  /* who was asked … */
+	uint8_t place;					  /* … and where it stands in the pool */
+	bool plain;					  /* without EDNS, since the same question with it was called a FORMERR */
 	struct transport *transports[POOL_MAX_UPSTREAMS]; /* by place in the pool; opened when needed */
 	uint64_t sent_us, next_us;
 	struct name name;
@@ -105,6 +107,20 @@ static bool open_transport(struct association *a, struct lane *l, int place)
 	return l->transports[place] != NULL;
 }
 
+static void send_question(struct lane *l, struct check *c, uint64_t now_us)
+{
+	bool edns = !l->plain && upstream_takes_edns(l->upstream, now_us);
+
+	l->via.asked =
+		(struct question_upstream){.name = &l->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
+	if (transport_send(l->transports[l->place], &l->via) != 0)
+		return;
+	l->asked = c;
+	l->sent_us = now_us;
+	upstream_count(l->upstream, 0, UPSTREAM_QUERIES);
+	upstream_count(l->upstream, 0, UPSTREAM_PROBES);
+}
+
 static void ask(struct association *a, struct lane *l, struct check *c, uint64_t now_us)
 {
 	struct pool_wish wish = {.random = random_u32(a->world.random), .now_us = now_us};
@@ -117,18 +133,11 @@ static void ask(struct association *a, struct lane *l, struct check *c, uint64_t
 	put_last(l, c, now_us);
 	if (!open_transport(a, l, place))
 		return;
-	struct upstream *u = l->pool->places[place].upstream;
-	bool edns = now_us >= atomic_load_explicit(&u->no_edns_until_us, memory_order_relaxed);
 	l->name = a->snapshot->zones[c->zone].config->name;
-	l->via.asked =
-		(struct question_upstream){.name = &l->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
-	if (transport_send(l->transports[place], &l->via) != 0)
-		return;
-	l->asked = c;
-	l->upstream = u;
-	l->sent_us = now_us;
-	upstream_count(u, 0, UPSTREAM_QUERIES);
-	upstream_count(u, 0, UPSTREAM_PROBES);
+	l->upstream = l->pool->places[place].upstream;
+	l->place = (uint8_t)place;
+	l->plain = false;
+	send_question(l, c, now_us);
 }
 
 /* Silence is the name's as likely as the address's: traffic and probes judge addresses, checks only count it. */
@@ -183,6 +192,17 @@ void association_flush(struct association *a)
 
 /* ---- events */
 
+/* FORMERR without an OPT: it may not know EDNS. True if it is asked the same again without. */
+static bool ask_plain(struct association *a, struct lane *l, struct check *c, const uint8_t *message, size_t len, uint64_t now_us)
+{
+	if (!l->via.asked.edns || answer_read(&a->answer, message, len) != ANSWER_OK || a->answer.rcode != DNS_FORMERR ||
+	    a->answer.edns.present || !pool_take_rate(l->pool, l->upstream, now_us))
+		return false;
+	l->plain = true;
+	send_question(l, c, now_us);
+	return l->asked != NULL;
+}
+
 static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
 {
 	struct association *a = arg;
@@ -195,8 +215,12 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	a->next_us = now_us;
 	upstream_count(l->upstream, 0, UPSTREAM_ANSWERS);
 	upstream_measure(l->upstream, 0, now_us - l->sent_us);
-	enum health_change change =
-		rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN ? health_answered(&l->upstream->health, now_us) : HEALTH_SAME;
+	if (ask_plain(a, l, c, message, len, now_us))
+		return;
+	bool good = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
+	if (good && l->plain)
+		upstream_learn_no_edns(l->upstream, now_us);
+	enum health_change change = good ? health_answered(&l->upstream->health, now_us) : HEALTH_SAME;
 	if (change != HEALTH_SAME)
 		a->world.changed(a->world.arg, l->pool, l->upstream, change);
 	judge(l, c, message, len, now_us);

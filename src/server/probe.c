@@ -86,16 +86,11 @@ static bool open_transport(struct prober *p, struct probe *b)
 	return b->transport != NULL;
 }
 
-void probe_send(struct prober *p, struct probe *b, uint64_t now_us)
+/* Asks for b->name. */
+static void ask(struct prober *p, struct probe *b, uint64_t now_us)
 {
-	b->next_us = now_us + b->pool->probe_interval_us;
-	if (b->out || !pool_take_rate(b->pool, b->upstream, now_us))
-		return;
-	if (b->again)
-		b->name = pool_of(p, b)->good;
-	else
-		next_zone(p, pool_of(p, b), &b->name);
-	bool edns = now_us >= atomic_load_explicit(&b->upstream->no_edns_until_us, memory_order_relaxed);
+	bool edns = !b->plain && upstream_takes_edns(b->upstream, now_us);
+
 	b->via.asked = (struct question_upstream){
 		.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
 	b->sent_us = now_us;
@@ -113,6 +108,19 @@ void probe_send(struct prober *p, struct probe *b, uint64_t now_us)
 	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
 }
 
+void probe_send(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	b->next_us = now_us + b->pool->probe_interval_us;
+	if (b->out || !pool_take_rate(b->pool, b->upstream, now_us))
+		return;
+	b->plain = false;
+	if (b->again)
+		b->name = pool_of(p, b)->good;
+	else
+		next_zone(p, pool_of(p, b), &b->name);
+	ask(p, b, now_us);
+}
+
 /* ---- answers */
 
 /* One broken zone says nothing of an address: before an error counts, the zone is asked for that was last answered well. True if the
@@ -125,6 +133,23 @@ static bool ask_good_zone(struct prober *p, struct probe *b, uint64_t now_us)
 		return false;
 	b->again = true;
 	probe_send(p, b, now_us);
+	return true;
+}
+
+/* FORMERR without an OPT: it may not know EDNS, which says nothing of its health. True if it is asked the same again without. */
+static bool ask_plain(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	if (!b->via.asked.edns || p->answer.rcode != DNS_FORMERR || p->answer.edns.present)
+		return false;
+	b->out = false;
+	b->heard = true;
+	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
+	upstream_measure(b->upstream, 0, now_us - b->sent_us);
+	b->plain = true;
+	if (pool_take_rate(b->pool, b->upstream, now_us))
+		ask(p, b, now_us);
+	else
+		probe_put_off(b);
 	return true;
 }
 
@@ -147,6 +172,8 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 	if (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN)
 		upstream_count(b->upstream, 0, rcode == DNS_REFUSED ? UPSTREAM_REFUSED : UPSTREAM_SERVFAIL);
 	upstream_measure(b->upstream, 0, now_us - b->sent_us);
+	if (b->plain && (rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN))
+		upstream_learn_no_edns(b->upstream, now_us);
 	if (good && !drained && atomic_load(&b->pool->down)) {
 		prober_open_pool(p, pool_of(p, b), b, now_us);
 		return;
@@ -177,10 +204,12 @@ static void answered(void *arg, struct transport_attempt *via, const uint8_t *me
 	/* What cannot be read is no answer to a client either, whatever its header says. Who might forge it might forge SERVFAIL as well.
 	 * Of a cut one, the header is all that can be asked for. */
 	bool readable = answer_read(&p->answer, message, len) == ANSWER_OK;
+	p->next_us = now_us;
+	if (readable && ask_plain(p, b, now_us))
+		return;
 	if (readable && p->world.heard != NULL)
 		p->world.heard(p->world.arg, b->pool, &b->name, message, len);
 	judge_answer(b, readable || dns_flags(message) & DNS_TC ? dns_flags(message) & DNS_RCODE : DNS_UNREADABLE, now_us);
-	p->next_us = now_us;
 }
 
 static void failed(void *arg, struct transport_attempt *via, int error)

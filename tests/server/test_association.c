@@ -187,6 +187,26 @@ static void silence_of_a_check_is_no_evidence_against_the_address(void **state)
 	assert_true(upstream_counted(world_upstream_state(w, "10.0.1.1"), UPSTREAM_TIMEOUTS) > 10);
 }
 
+/* What was remembered of them has lapsed. */
+static void servers_without_edns_are_asked_again_without(void **state)
+{
+	_Atomic uint64_t *until_us[2];
+	unsigned zones[3];
+
+	(void)state;
+	start_many("", 100);
+	world_set_all(w, WORLD_NO_EDNS);
+	world_run_ms(w, 500);
+	until_us[0] = &world_upstream_state(w, "10.0.1.1")->no_edns_until_us;
+	until_us[1] = &world_upstream_state(w, "10.0.2.1")->no_edns_until_us;
+	atomic_store(until_us[0], 0);
+	atomic_store(until_us[1], 0);
+	world_run_ms(w, 120000);
+	count_zones(zones);
+	assert_int_equal(zones[ASSOCIATION_PRIVATE], 100);
+	assert_true(atomic_load(until_us[0]) > 0 && atomic_load(until_us[1]) > 0);
+}
+
 static void a_reload_keeps_what_is_known_and_checks_what_is_new(void **state)
 {
 	unsigned zones[3];
@@ -372,6 +392,7 @@ int main(void)
 		cmocka_unit_test_teardown(checks_are_probes_and_take_rate_tokens, end),
 		cmocka_unit_test_teardown(an_endpoint_that_is_down_is_left_alone, end),
 		cmocka_unit_test_teardown(silence_of_a_check_is_no_evidence_against_the_address, end),
+		cmocka_unit_test_teardown(servers_without_edns_are_asked_again_without, end),
 		cmocka_unit_test_teardown(a_reload_keeps_what_is_known_and_checks_what_is_new, end),
 		cmocka_unit_test_setup_teardown(each_of_the_four_names_is_a_private_zone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(servers_of_public_zones_tell_that_it_is_detached, set_up, tear_down),

@@ -2,7 +2,9 @@
 r53fwd_test(server snapshot)
 r53fwd_test(server prober_alone)
 # On a virtual clock, between pretended clients and upstreams (tests/lib/world.h).
-r53fwd_test(server prober SOURCES ${WORLD})
+foreach(unit prober probe)
+  r53fwd_test(server ${unit} SOURCES ${WORLD})
+endforeach()
 r53fwd_test(server loopcheck SOURCES ${WORLD})
 r53fwd_test(server bindings)
 r53fwd_test(server confine)
