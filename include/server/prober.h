@@ -9,6 +9,9 @@
  *   suspect since this moment  at once
  *   a question nobody answers  all that have not just answered, at once: is it the name or the path?
  *
+ * Whoever is well is asked about the pool's zones in turn, whoever is in doubt about one that was answered before; and a zone's silence
+ * or error counts only when another one fares no better (probe.c).
+ *
  * When every address is down or has a probe unanswered for max(200 ms, 3 x (srtt + 4 rttvar)), the endpoint is closed: it
  * is the path. Then one probe every 500 ms goes round the addresses, and the first answer opens it. Lives on the main
  * thread; like forward.h, without a clock of its own. */

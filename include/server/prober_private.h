@@ -6,22 +6,33 @@
 #include "server/prober.h"
 #include "wire/answer.h"
 
-struct probe {
+/* One question of a probe. */
+struct asking {
 	struct transport_attempt via; /* first */
+	struct probe *probe;
+	struct name name;
+	uint64_t sent_us;
+	bool out;                  /* it is unanswered */
+	bool plain;                /* without EDNS, since the same one with it was called a FORMERR */
+};
+
+struct probe {
+	struct asking asked[2];    /* about a zone; about another one, where the first is late or answered with an error */
 	struct prober *prober;
 	struct pool *pool;
 	struct upstream *upstream; /* a reference */
 	struct transport *transport;
 	uint8_t place;
-	bool out;                  /* a probe is unanswered */
-	bool again;                /* it is the second one, about another zone: the first was answered with an error */
-	bool plain;                /* it is without EDNS, since the same one with it was called a FORMERR */
+	uint8_t asks;              /* how many of `asked` this time */
+	bool out;                  /* at least one of them is unanswered */
+	bool seconded;             /* it was time for the second one, whether there is any */
 	bool done_once;
 	bool heard;                /* it has answered a probe, with whatever rcode */
 	bool put_aside;            /* well, when its pool was closed by the operator's hand alone */
+	uint16_t rcode;            /* the error that this probe was answered with; 0: none yet */
+	uint64_t seconded_us;
 	uint64_t bad_us;           /* when the last bad probe was sent; 0: the last one was good */
-	uint64_t sent_us, next_us; /* last sent; next due */
-	struct name name;
+	uint64_t sent_us, next_us; /* when the waiting for an answer began; next due */
 };
 
 struct prober_pool {
@@ -32,7 +43,7 @@ struct prober_pool {
 	uint64_t closed_us;            /* when it was closed last, or taken over closed */
 	size_t round;
 	size_t zone;               /* where the next probe's zone is looked for */
-	struct name good;          /* the last zone that somebody answered well; empty: none yet */
+	struct name good[2];       /* the zones that somebody answered well last, the latest first; empty: none yet */
 	bool used;                 /* some zone goes there */
 };
 
@@ -64,8 +75,12 @@ void prober_open_pool(struct prober *p, struct prober_pool *pp, struct probe *an
 /* What the transports tell. */
 void probe_listen(struct prober *p);
 
-/* Unless one is out, or the address is at its max-qps. */
-void probe_send(struct prober *p, struct probe *b, uint64_t now_us);
+/* Unless one is out, or the address is at its max-qps. `about_address`: about a zone that was answered last, so that silence is none of the
+ * zone's; else about the next one in turn. */
+void probe_send(struct prober *p, struct probe *b, bool about_address, uint64_t now_us);
+
+/* It is late, but not too late: asks about another zone as well, if there is one. */
+void probe_second(struct prober *p, struct probe *b, uint64_t now_us);
 
 /* Nothing is known, until the next time that it is due: this host could not ask, say. */
 void probe_put_off(struct probe *b);
@@ -78,6 +93,10 @@ uint64_t probe_timeout_us(const struct pool *p);
 /* After this a probe that is out speaks for a path that is. Where nothing has ever answered nobody knows how far it is, and a cold start
  * over half the world must not look like an outage: just before the probe's own timeout, which makes it a matter of the address alone. */
 uint64_t probe_patience_us(const struct probe *b);
+
+/* When the one that is out is joined by its second; when it speaks for the path. */
+uint64_t probe_second_us(const struct probe *b);
+uint64_t probe_judgement_us(const struct probe *b);
 
 uint64_t probe_last_answer_us(const struct probe *b);
 

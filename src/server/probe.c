@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a probe: an address is due → `NS <apex of a zone>` → an answer, or its timeout → health.
+/* The life of a probe: an address is due → `NS <apex of a zone>` → an answer, or its timeout → health. One zone that is broken or silent
+ * says nothing of an address: where the answer is an error, or half of its patience is over without one, it is asked about another zone
+ * that was answered before, and the better of the two answers counts.
  * How it can fail: the network has no way there (counted as silence); this host has no descriptor, port or memory to ask with, or
  * max-qps is reached: then nothing is known, and it is put off by one interval. */
 #include <errno.h>
@@ -36,25 +38,55 @@ bool probe_is_telling(const struct probe *b)
 	return b->pool->inbound || b->heard || pool_of(b->prober, b)->doubted_us > probe_last_answer_us(b);
 }
 
+static void stop(struct probe *b)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(b->asked); i++) {
+		transport_cancel(&b->asked[i].via);
+		b->asked[i].out = false;
+	}
+	b->out = b->seconded = false;
+	b->asks = 0;
+	b->rcode = 0;
+}
+
+static void count_timeouts(const struct probe *b)
+{
+	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
+	if (b->asked[0].out && b->asked[1].out)
+		upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
+}
+
 void probe_judge_silence(struct probe *b, uint64_t now_us)
 {
 	struct prober *p = b->prober;
+	uint16_t rcode = b->rcode; /* one of the two was answered, badly */
 
-	transport_cancel(&b->via);
-	b->out = b->again = false;
+	count_timeouts(b);
+	stop(b);
 	b->done_once = true;
-	upstream_count(b->upstream, 0, UPSTREAM_TIMEOUTS);
 	if (!probe_is_telling(b))
 		return;
 	b->bad_us = b->sent_us;
 	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
-		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, true, 0, now_us));
+		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, rcode == 0, rcode, now_us));
 }
 
 void probe_put_off(struct probe *b)
 {
-	transport_cancel(&b->via);
-	b->out = b->again = false;
+	stop(b);
+}
+
+uint64_t probe_second_us(const struct probe *b)
+{
+	return b->sent_us + probe_patience_us(b) / 2;
+}
+
+uint64_t probe_judgement_us(const struct probe *b)
+{
+	uint64_t patience_us = probe_patience_us(b), first_us = b->sent_us + patience_us;
+
+	/* The second one is given its time even where this host was late to ask it. */
+	return b->asks < 2 ? first_us : MAX(first_us, b->seconded_us + patience_us / 2);
 }
 
 /* ---- sending */
@@ -86,68 +118,96 @@ static bool open_transport(struct prober *p, struct probe *b)
 	return b->transport != NULL;
 }
 
-/* Asks for b->name. */
-static void ask(struct prober *p, struct probe *b, uint64_t now_us)
+static void ask(struct prober *p, struct asking *a, uint64_t now_us)
 {
-	bool edns = !b->plain && upstream_takes_edns(b->upstream, now_us);
+	struct probe *b = a->probe;
+	bool edns = !a->plain && upstream_takes_edns(b->upstream, now_us);
 
-	b->via.asked = (struct question_upstream){
-		.name = &b->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
-	b->sent_us = now_us;
-	int error = open_transport(p, b) ? transport_send(b->transport, &b->via) : -ENOMEM;
-	b->out = error == 0;
+	a->via.asked = (struct question_upstream){
+		.name = &a->name, .type = DNS_TYPE_NS, .class = DNS_CLASS_IN, .flags = DNS_RD, .edns = edns};
+	a->sent_us = now_us;
+	int error = open_transport(p, b) ? transport_send(b->transport, &a->via) : -ENOMEM;
 	if (transport_is_shortage(error)) {
 		probe_put_off(b);
 		return;
 	}
-	if (!b->out) {
+	if (error != 0) {
 		probe_judge_silence(b, now_us); /* the system says that there is no way */
 		return;
 	}
+	a->out = b->out = true;
 	upstream_count(b->upstream, 0, UPSTREAM_QUERIES);
 	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
 }
 
-void probe_send(struct prober *p, struct probe *b, uint64_t now_us)
+static bool is_known(const struct name *n)
 {
+	return n->len != 0;
+}
+
+void probe_send(struct prober *p, struct probe *b, bool about_address, uint64_t now_us)
+{
+	struct prober_pool *pp = pool_of(p, b);
+	struct asking *a = &b->asked[0];
+
 	b->next_us = now_us + b->pool->probe_interval_us;
 	if (b->out || !pool_take_rate(b->pool, b->upstream, now_us))
 		return;
-	b->plain = false;
-	if (b->again)
-		b->name = pool_of(p, b)->good;
+	stop(b);
+	if (about_address && is_known(&pp->good[0]))
+		a->name = pp->good[0];
 	else
-		next_zone(p, pool_of(p, b), &b->name);
-	ask(p, b, now_us);
+		next_zone(p, pp, &a->name);
+	a->plain = false;
+	b->asks = 1;
+	b->sent_us = now_us;
+	ask(p, a, now_us);
+}
+
+/* Another zone than `zone`: one that was answered before or, where none was yet, the next in turn. */
+static bool find_other_zone(struct prober *p, struct prober_pool *pp, const struct name *zone, struct name *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pp->good); i++)
+		if (is_known(&pp->good[i]) && !name_equal(&pp->good[i], zone)) {
+			*out = pp->good[i];
+			return true;
+		}
+	if (is_known(&pp->good[0]))
+		return false;
+	next_zone(p, pp, out);
+	return !name_equal(out, zone);
+}
+
+void probe_second(struct prober *p, struct probe *b, uint64_t now_us)
+{
+	struct asking *a = &b->asked[1];
+
+	b->seconded = true;
+	b->seconded_us = now_us;
+	if (!find_other_zone(p, pool_of(p, b), &b->asked[0].name, &a->name) || !pool_take_rate(b->pool, b->upstream, now_us))
+		return;
+	a->plain = false;
+	b->asks = 2;
+	ask(p, a, now_us);
 }
 
 /* ---- answers */
 
-/* One broken zone says nothing of an address: before an error counts, the zone is asked for that was last answered well. True if the
- * error need not be counted now. */
-static bool ask_good_zone(struct prober *p, struct probe *b, uint64_t now_us)
-{
-	const struct prober_pool *pp = pool_of(p, b);
-
-	if (b->again || pp->good.len == 0 || name_equal(&pp->good, &b->name))
-		return false;
-	b->again = true;
-	probe_send(p, b, now_us);
-	return true;
-}
-
 /* FORMERR without an OPT: it may not know EDNS, which says nothing of its health. True if it is asked the same again without. */
-static bool ask_plain(struct prober *p, struct probe *b, uint64_t now_us)
+static bool ask_plain(struct prober *p, struct asking *a, uint64_t now_us)
 {
-	if (!b->via.asked.edns || p->answer.rcode != DNS_FORMERR || p->answer.edns.present)
+	struct probe *b = a->probe;
+
+	if (!a->via.asked.edns || p->answer.rcode != DNS_FORMERR || p->answer.edns.present)
 		return false;
-	b->out = false;
 	b->heard = true;
 	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
-	upstream_measure(b->upstream, 0, now_us - b->sent_us);
-	b->plain = true;
+	upstream_measure(b->upstream, 0, now_us - a->sent_us);
+	a->out = false;
+	a->plain = true;
+	b->sent_us = now_us;
 	if (pool_take_rate(b->pool, b->upstream, now_us))
-		ask(p, b, now_us);
+		ask(p, a, now_us);
 	else
 		probe_put_off(b);
 	return true;
@@ -159,38 +219,67 @@ static bool is_refusal(const struct pool *p, uint16_t rcode)
 	return !p->inbound && (rcode == DNS_REFUSED || rcode == DNS_NOTIMP || rcode == DNS_FORMERR);
 }
 
-static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
+static void remember_good(struct prober_pool *pp, const struct name *zone)
 {
+	if (is_known(&pp->good[0]) && name_equal(&pp->good[0], zone))
+		return;
+	pp->good[1] = pp->good[0];
+	pp->good[0] = *zone;
+}
+
+static void count_answer(const struct asking *a, uint16_t rcode, uint64_t now_us)
+{
+	struct upstream *u = a->probe->upstream;
+	bool fine = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN;
+
+	upstream_count(u, 0, UPSTREAM_ANSWERS);
+	if (!fine)
+		upstream_count(u, 0, rcode == DNS_REFUSED ? UPSTREAM_REFUSED : UPSTREAM_SERVFAIL);
+	upstream_measure(u, 0, now_us - a->sent_us);
+	if (fine && a->plain)
+		upstream_learn_no_edns(u, now_us);
+}
+
+/* An error may be the zone's. True if it need not be counted now: another one is asked about. */
+static bool is_open_yet(struct prober *p, struct probe *b, uint16_t rcode, uint64_t now_us)
+{
+	b->rcode = rcode;
+	b->out = b->asked[0].out || b->asked[1].out;
+	if (b->out)
+		return true;
+	if (b->asks == 2)
+		return false;
+	b->sent_us = now_us;
+	probe_second(p, b, now_us);
+	return b->asks != 1; /* it was asked, or put off, or could not be sent and is judged */
+}
+
+static void judge_answer(struct asking *a, uint16_t rcode, uint64_t now_us)
+{
+	struct probe *b = a->probe;
 	struct prober *p = b->prober;
+	struct prober_pool *pp = pool_of(p, b);
 	struct health *h = &b->upstream->health;
 	bool good = rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN || is_refusal(b->pool, rcode);
-	bool drained = atomic_load(&b->upstream->drained);
+	uint64_t sent_us = b->sent_us;
 
-	b->out = false;
+	a->out = false;
 	b->done_once = b->heard = true;
-	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
-	if (rcode != DNS_NOERROR && rcode != DNS_NXDOMAIN)
-		upstream_count(b->upstream, 0, rcode == DNS_REFUSED ? UPSTREAM_REFUSED : UPSTREAM_SERVFAIL);
-	upstream_measure(b->upstream, 0, now_us - b->sent_us);
-	if (b->plain && (rcode == DNS_NOERROR || rcode == DNS_NXDOMAIN))
-		upstream_learn_no_edns(b->upstream, now_us);
-	if (good && !drained && atomic_load(&b->pool->down)) {
-		prober_open_pool(p, pool_of(p, b), b, now_us);
+	count_answer(a, rcode, now_us);
+	if (good)
+		remember_good(pp, &a->name);
+	else if (is_open_yet(p, b, rcode, now_us))
+		return;
+	stop(b);
+	if (good && !atomic_load(&b->upstream->drained) && atomic_load(&b->pool->down)) {
+		prober_open_pool(p, pp, b, now_us);
 		return;
 	}
-	if (!good && ask_good_zone(p, b, now_us))
-		return;
-	b->again = false;
-	if (good) {
-		pool_of(p, b)->good = b->name;
-		b->bad_us = 0;
-	} else {
-		b->bad_us = b->sent_us;
-	}
+	b->bad_us = good ? 0 : sent_us;
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
 		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);
-	prober_judge_pool(p, pool_of(p, b), now_us);
+	prober_judge_pool(p, pp, now_us);
 }
 
 /* ---- events */
@@ -198,18 +287,18 @@ static void judge_answer(struct probe *b, uint16_t rcode, uint64_t now_us)
 static void answered(void *arg, struct transport_attempt *via, const uint8_t *message, size_t len)
 {
 	struct prober *p = arg;
-	struct probe *b = CONTAINER_OF(via, struct probe, via);
+	struct asking *a = CONTAINER_OF(via, struct asking, via);
 	uint64_t now_us = p->world.now_us(p->world.arg);
 
 	/* What cannot be read is no answer to a client either, whatever its header says. Who might forge it might forge SERVFAIL as well.
 	 * Of a cut one, the header is all that can be asked for. */
 	bool readable = answer_read(&p->answer, message, len) == ANSWER_OK;
 	p->next_us = now_us;
-	if (readable && ask_plain(p, b, now_us))
+	if (readable && ask_plain(p, a, now_us))
 		return;
 	if (readable && p->world.heard != NULL)
-		p->world.heard(p->world.arg, b->pool, &b->name, message, len);
-	judge_answer(b, readable || dns_flags(message) & DNS_TC ? dns_flags(message) & DNS_RCODE : DNS_UNREADABLE, now_us);
+		p->world.heard(p->world.arg, a->probe->pool, &a->name, message, len);
+	judge_answer(a, readable || dns_flags(message) & DNS_TC ? dns_flags(message) & DNS_RCODE : DNS_UNREADABLE, now_us);
 }
 
 static void failed(void *arg, struct transport_attempt *via, int error)
@@ -217,9 +306,9 @@ static void failed(void *arg, struct transport_attempt *via, int error)
 	const struct prober *p = arg;
 
 	if (transport_is_shortage(error))
-		probe_put_off(CONTAINER_OF(via, struct probe, via));
+		probe_put_off(CONTAINER_OF(via, struct asking, via)->probe);
 	else
-		probe_judge_silence(CONTAINER_OF(via, struct probe, via), p->world.now_us(p->world.arg));
+		probe_judge_silence(CONTAINER_OF(via, struct asking, via)->probe, p->world.now_us(p->world.arg));
 }
 
 static void hint(void *arg, struct transport_attempt *via, enum transport_hint what, int detail)
@@ -228,7 +317,7 @@ static void hint(void *arg, struct transport_attempt *via, enum transport_hint w
 	(void)detail;
 	/* Anybody can forge the others: the timeout decides. */
 	if (what == TRANSPORT_UNSENT)
-		probe_put_off(CONTAINER_OF(via, struct probe, via));
+		probe_put_off(CONTAINER_OF(via, struct asking, via)->probe);
 }
 
 void probe_listen(struct prober *p)

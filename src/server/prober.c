@@ -20,7 +20,7 @@ static bool is_out(const struct probe *b, uint64_t now_us)
 		return false;
 	if (health_state(&b->upstream->health) == HEALTH_DOWN && probe_last_answer_us(b) < b->bad_us)
 		return true;
-	return b->out && probe_last_answer_us(b) < b->sent_us && now_us >= b->sent_us + probe_patience_us(b);
+	return b->out && b->seconded && b->rcode == 0 && probe_last_answer_us(b) < b->sent_us && now_us >= probe_judgement_us(b);
 }
 
 void prober_judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us)
@@ -88,6 +88,14 @@ static uint64_t due_us(const struct probe *b, uint64_t now_us)
 	return b->done_once && well ? MAX(idle_us, b->next_us) : b->next_us;
 }
 
+/* When more is to be done about one that is out. */
+static uint64_t next_look_us(const struct probe *b, uint64_t now_us)
+{
+	if (!b->seconded && !atomic_load(&b->pool->down))
+		return probe_second_us(b);
+	return probe_judgement_us(b) > now_us ? probe_judgement_us(b) : b->sent_us + probe_timeout_us(b->pool);
+}
+
 static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
 {
 	if (!pool_of(p, b)->used || (atomic_load(&b->pool->down) && !b->out))
@@ -95,14 +103,15 @@ static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
 	if (b->out && now_us >= b->sent_us + probe_timeout_us(b->pool))
 		probe_judge_silence(b, now_us);
 	if (!b->out && now_us >= due_us(b, now_us) && !atomic_load(&b->pool->down))
-		probe_send(p, b, now_us);
+		probe_send(p, b, health_state(&b->upstream->health) != HEALTH_UP, now_us);
+	if (b->out && !b->seconded && now_us >= probe_second_us(b) && !atomic_load(&b->pool->down))
+		probe_second(p, b, now_us);
 	if (!b->out) {
 		/* By then the endpoint of a slow one may be in use. */
 		uint64_t look_us = is_slow(b) ? now_us + b->pool->probe_interval_us : UINT64_MAX;
 		return MAX(MIN(due_us(b, now_us), look_us), now_us + US_PER_MS);
 	}
-	uint64_t judge_us = b->sent_us + probe_patience_us(b);
-	return judge_us > now_us ? judge_us : b->sent_us + probe_timeout_us(b->pool);
+	return next_look_us(b, now_us);
 }
 
 /* NULL when all are drained. */
@@ -166,11 +175,13 @@ static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t 
 		return now_us;
 	}
 	if (now_us >= pp->round_us) {
+		/* Every other time round it is the zones' turn: who was well may not be any more. */
+		bool about_address = pp->round / pp->count % 2 == 0;
 		struct probe *b = next_in_round(pp);
 		if (b != NULL && b->out)
 			probe_judge_silence(b, now_us);
 		if (b != NULL)
-			probe_send(p, b, now_us);
+			probe_send(p, b, about_address, now_us);
 		/* From the plan, not from now: half seconds must not grow by the clock's slack. */
 		uint64_t planned_us = pp->round_us + PROBER_DOWN_US;
 		pp->round_us = planned_us > now_us ? planned_us : now_us + PROBER_DOWN_US;
@@ -220,7 +231,7 @@ void prober_doubt(struct prober *p, const char *pool_name, uint64_t now_us)
 			continue;
 		pp->doubted_us = now_us;
 		if (now_us >= answered_us + rtt_timeout_us(&b->upstream->rtt))
-			probe_send(p, b, now_us);
+			probe_send(p, b, true, now_us);
 	}
 	p->next_us = now_us;
 }
@@ -270,6 +281,7 @@ static struct probe *take_probe(struct prober *p, struct probe **old, size_t old
 	if (b == NULL)
 		return NULL;
 	b->prober = p;
+	b->asked[0].probe = b->asked[1].probe = b;
 	b->upstream = upstream_ref(u);
 	b->next_us = now_us;
 	return b;

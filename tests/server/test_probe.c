@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "wire/text.h"
 #include "world.h"
 
 #define CACHE "cache: {size: 1MiB}\n"
@@ -137,6 +138,166 @@ static void server_of_ones_own_that_knows_no_edns_is_known_as_such(void **state)
 	assert_false(knows_edns("192.168.0.2"));
 }
 
+/* ---- zones that are dead */
+
+#define TWO_ZONES "zones: [{name: a.example, to: seoul}, {name: dead.example, to: seoul}]\n"
+#define DEAD_FIRST "zones: [{name: dead.example, to: seoul}, {name: a.example, to: seoul}]\n"
+
+static const char *dead; /* the zone of whose names, and apex, nothing is answered */
+
+static size_t answer_but_dead(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	static const uint8_t a[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 1, 2, 3};
+	struct question_upstream echo = *asked;
+	struct name zone;
+
+	(void)stream;
+	assert_int_equal(text_read_name(&zone, dead), 0);
+	if (asked->name->len >= zone.len && memcmp(asked->name->octets + asked->name->len - zone.len, zone.octets, zone.len) == 0)
+		return 0;
+	echo.edns = false;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, DNS_QR | DNS_RD | DNS_RA);
+	if (asked->type != DNS_TYPE_A)
+		return len;
+	memcpy(out + len, a, sizeof(a));
+	out[7] = 1;
+	return len + sizeof(a);
+}
+
+static void begin(const char *conf)
+{
+	w = world_new(conf);
+	dead = "dead.example";
+	for (size_t i = 0; i < ARRAY_SIZE(ips); i++)
+		world_upstream(w, ips[i])->answer = answer_but_dead;
+}
+
+/* An hour and a half with nothing but probes, and one more with questions. */
+static void expect_to_stay_well(const char *conf)
+{
+	begin(conf);
+	world_run_ms(w, 5400 * MS_PER_S);
+	for (int i = 0; i < 900; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "d%d.dead.example", i);
+		world_ask(w, name, "A");
+		world_run_ms(w, 400);
+		if (i % 6 != 5)
+			continue;
+		snprintf(name, sizeof(name), "n%d.a.example", i);
+		unsigned query = world_ask(w, name, "A");
+		world_run_ms(w, 50);
+		assert_non_null(world_reply(w, query));
+		assert_int_equal(world_reply(w, query)->rcode, DNS_NOERROR);
+	}
+	const char *trace = world_trace(w);
+	assert_null(strstr(trace, "seoul is down"));
+	assert_null(strstr(trace, "10 down\n"));
+}
+
+static void dead_zone_does_not_close_its_endpoint(void **state)
+{
+	(void)state;
+	expect_to_stay_well(SEOUL TWO_ZONES);
+}
+
+static void dead_zone_does_not_close_an_endpoint_of_two_addresses(void **state)
+{
+	(void)state;
+	expect_to_stay_well("inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10]}}\n" CACHE TWO_ZONES);
+}
+
+static void dead_zone_does_not_close_an_endpoint_of_one_address(void **state)
+{
+	(void)state;
+	expect_to_stay_well(ONE_ADDRESS TWO_ZONES);
+}
+
+static void dead_zone_that_comes_first_does_not_close_its_endpoint_at_the_start(void **state)
+{
+	(void)state;
+	expect_to_stay_well(ONE_ADDRESS DEAD_FIRST);
+}
+
+/* The idle address alone makes no suspect of it either. */
+static void apex_that_is_silent_is_no_evidence_against_the_address(void **state)
+{
+	(void)state;
+	begin(ONE_ADDRESS TWO_ZONES);
+	world_run_ms(w, 301 * MS_PER_S);
+	expect_trace("[    0]   probe 10.10.1.10: a.example\n"
+		     "[300004]   probe 10.10.1.10: dead.example\n"
+		     "[300104]   probe 10.10.1.10: a.example\n");
+	expect_state(ips[0], HEALTH_UP);
+}
+
+/* It is not known yet that it has died: the other one speaks for the address. */
+static void zone_that_was_answered_last_may_die(void **state)
+{
+	(void)state;
+	begin(SEOUL TWO_ZONES);
+	dead = "other.example";
+	world_run_ms(w, 301 * MS_PER_S);
+	for (int k = 0; k < 4; k++) {
+		dead = k % 2 == 0 ? "a.example" : "dead.example";
+		char name[64];
+		for (int i = 0; i < 20; i++) {
+			snprintf(name, sizeof(name), "n%d-%d.%s", k, i, dead);
+			world_ask(w, name, "A");
+			world_run_ms(w, 500);
+		}
+		assert_false(happened("seoul is down"));
+	}
+}
+
+/* Asked of either zone, and at whatever moment of its idle time: 400 ms, two timeouts. */
+static void expect_outage_within(const char *conf, const char *name, uint64_t idle_ms, uint64_t ms)
+{
+	begin(conf);
+	world_run_ms(w, idle_ms);
+	world_set_all(w, WORLD_SILENT);
+	world_ask(w, name, "A");
+	world_run_ms(w, ms);
+	assert_true(atomic_load(&world_pool(w, "seoul")->down));
+	world_free(w);
+	w = NULL;
+}
+
+static void path_is_found_to_be_down_as_soon_with_several_zones(void **state)
+{
+	static const char *const names[] = {"x.a.example", "x.dead.example"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		expect_outage_within(ONE_ADDRESS TWO_ZONES, names[i], 60000, 401);
+		expect_outage_within(SEOUL TWO_ZONES, names[i], 60000, 450);
+		/* Just before the idle probes, and behind them. */
+		expect_outage_within(ONE_ADDRESS TWO_ZONES, names[i], 300000, 401);
+		expect_outage_within(ONE_ADDRESS TWO_ZONES, names[i], 300005, 401);
+	}
+}
+
+/* While it is down one probe goes out each half second, no more; it is about the zone that was well, every other time round. */
+static void closed_endpoint_is_asked_about_the_zone_that_was_well(void **state)
+{
+	(void)state;
+	begin(ONE_ADDRESS TWO_ZONES);
+	world_run_ms(w, 1000);
+	world_set_all(w, WORLD_SILENT);
+	world_ask(w, "www.a.example", "A");
+	world_run_ms(w, 1000);
+	assert_true(happened("seoul is down"));
+	world_run_ms(w, 2000);
+	expect_trace("[ 2400]   probe 10.10.1.10: dead.example\n"
+		     "[ 2900]   probe 10.10.1.10: a.example\n"
+		     "[ 3400]   probe 10.10.1.10: a.example\n"
+		     "[ 3900]   probe 10.10.1.10: a.example\n");
+	world_set_all(w, WORLD_WELL);
+	world_run_ms(w, 1010);
+	assert_true(happened("seoul is open"));
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, end)
 
 int main(void)
@@ -147,6 +308,14 @@ int main(void)
 		TEST(endpoint_that_knows_no_edns_comes_back_from_an_outage),
 		TEST(formerr_without_edns_as_well_teaches_nothing),
 		TEST(server_of_ones_own_that_knows_no_edns_is_known_as_such),
+		TEST(dead_zone_does_not_close_its_endpoint),
+		TEST(dead_zone_does_not_close_an_endpoint_of_two_addresses),
+		TEST(dead_zone_does_not_close_an_endpoint_of_one_address),
+		TEST(dead_zone_that_comes_first_does_not_close_its_endpoint_at_the_start),
+		TEST(apex_that_is_silent_is_no_evidence_against_the_address),
+		TEST(zone_that_was_answered_last_may_die),
+		TEST(path_is_found_to_be_down_as_soon_with_several_zones),
+		TEST(closed_endpoint_is_asked_about_the_zone_that_was_well),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
