@@ -18,6 +18,9 @@
 enum { POOL_MAX_UPSTREAMS = 20, POOL_MAX_THREADS = 65 }; /* 64 workers and the main thread */
 enum { POOL_SLOW_US = 20000, POOL_HEDGE_BUCKET = 20, POOL_NO_EDNS_US = 15 * 60 * 1000000 };
 
+/* A server of one's own that is held to be down for its silence may answer questions and leave probes alone: so often one is asked. */
+enum { POOL_TRIAL_US = 30 * 1000000 };
+
 /* An endpoint that was down is not trusted by `to: [first, second]` before it has stayed open this long. */
 enum { POOL_RETURN_US = 10 * 1000000 };
 
@@ -122,6 +125,8 @@ struct pool {
 	struct pool_place places[POOL_MAX_UPSTREAMS];
 	/* shared, changing: */
 	_Atomic bool down;         /* no address is known to answer: the path, or all of them */
+	_Atomic bool silent;       /* while it is down: who has answered probes before answers them no more, not even with errors */
+	_Atomic uint64_t trial_us; /* when a question may see whether that is so */
 	_Atomic uint16_t outage;   /* its beginnings and ends: what was remembered in an earlier one is void */
 	_Atomic uint32_t outages;  /* how often it has been, but by the operator's hand */
 	_Atomic uint64_t open_since_us; /* end of the last outage; 0: none yet */
@@ -157,6 +162,9 @@ bool pool_is_drained(const struct pool *p);
 
 /* It may be asked even while it is down: see snapshot_route_unsure. */
 bool pool_is_unsure(const struct pool *p);
+
+/* It is down and not unsure: takes the trial that is due, if it is not AWS's. */
+bool pool_take_trial(struct pool *p, uint64_t now_us);
 
 /* Whether an attempt at `place` needs no hedge budget to be followed by another: it is suspect, down or drained. */
 bool pool_is_doubtful(const struct pool *p, int place);

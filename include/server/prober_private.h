@@ -30,6 +30,7 @@ struct probe {
 	bool heard;                /* it has answered a probe, with whatever rcode */
 	bool put_aside;            /* well, when its pool was closed by the operator's hand alone */
 	uint16_t rcode;            /* the error that this probe was answered with; 0: none yet */
+	uint16_t bad_rcode;        /* what the last bad one was answered with; 0: nothing, or the last one was good */
 	uint64_t seconded_us;
 	uint64_t bad_us;           /* when the last bad probe was sent; 0: the last one was good */
 	uint64_t sent_us, next_us; /* when the waiting for an answer began; next due */
@@ -39,7 +40,9 @@ struct prober_pool {
 	struct pool *pool;
 	struct probe **probes;     /* [count], in the order of places: a part of the prober's */
 	size_t count;
-	uint64_t doubted_us, round_us; /* last doubt; next step round a closed pool */
+	uint64_t doubted_us;           /* last doubt … */
+	uint64_t resolved_us;          /* … and the last for which those were probed who had not just answered */
+	uint64_t round_us;             /* next step round a closed pool */
 	uint64_t closed_us;            /* when it was closed last, or taken over closed */
 	size_t round;
 	size_t zone;               /* where the next probe's zone is looked for */
@@ -99,6 +102,9 @@ uint64_t probe_second_us(const struct probe *b);
 uint64_t probe_judgement_us(const struct probe *b);
 
 uint64_t probe_last_answer_us(const struct probe *b);
+
+/* A question was left unanswered since it has answered anything. */
+bool probe_is_doubted(const struct probe *b);
 
 /* The silence of a probe says nothing of a server that has never answered one, and is not AWS's: it may leave `NS` unanswered and answer
  * questions. It does once questions are silent, too. */

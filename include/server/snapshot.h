@@ -89,8 +89,12 @@ static inline const struct snapshot_zone *snapshot_find_zone(const struct snapsh
 struct pool *snapshot_route_pool(const struct snapshot_route *r, uint64_t now_us);
 
 /* When all are down: the first that may be asked all the same, or NULL. Of an inbound endpoint it is known that it answers probes; other
- * servers may leave them unanswered or refuse them, and answer questions. */
+ * servers may leave them unanswered or refuse them, and answer questions. Who has answered them, and leaves those and questions
+ * unanswered now, is as down as an endpoint. */
 struct pool *snapshot_route_unsure(const struct snapshot_route *r);
+
+/* When all are down: the first that may be asked where no client waits for it, since it costs nothing and is not AWS's; or NULL. */
+struct pool *snapshot_route_own(const struct snapshot_route *r);
 
 /* The outage numbers of a route's pools together: when it changes, what was remembered of failures is void. */
 uint16_t snapshot_route_outage(const struct snapshot_route *r);

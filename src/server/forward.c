@@ -308,7 +308,7 @@ static bool judge_known(struct forward *f, const struct client *c, const struct 
 
 	if (m->known == CACHE_STALE && (m->down || failed_lately) && serve_stale(f, c, &m->key, why)) {
 		if (!failed_lately && hit->refresh)
-			refresh(f, m->zone, &m->key, m->pool, c->now_us);
+			refresh(f, m->zone, &m->key, m->pool != NULL ? m->pool : snapshot_route_own(m->route), c->now_us);
 		return true;
 	}
 	if (m->pool == NULL) {
@@ -351,6 +351,17 @@ static void count_query(struct lease *l, const struct snapshot_zone *zone)
 	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
+/* All of the route's are down: who is asked all the same, with a client waiting; NULL: nobody. */
+static struct pool *pool_to_try(const struct miss *m, uint64_t now_us)
+{
+	struct pool *unsure = snapshot_route_unsure(m->route);
+
+	for (int i = 0; i < m->route->count && unsure == NULL && m->known == CACHE_MISS; i++)
+		if (pool_take_trial(m->route->pools[i], now_us))
+			unsure = m->route->pools[i];
+	return unsure;
+}
+
 static void look_up(struct forward *f, const struct client *c, const struct question *q)
 {
 	const struct snapshot *s = f->lease->snapshot;
@@ -372,7 +383,7 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	m.pool = pool_to_ask(m.route, c->now_us);
 	m.down = m.pool == NULL;
 	if (m.down)
-		m.pool = snapshot_route_unsure(m.route);
+		m.pool = pool_to_try(&m, c->now_us);
 	if (!(q->flags & DNS_RD))
 		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
 	else if (!judge_loop(f, c, &m) && !judge_known(f, c, &m))
@@ -529,11 +540,12 @@ void forward_pool_closed(struct forward *f, const char *pool_name, uint64_t now_
 	for (int i = 0; i < FLIGHT_BUCKETS; i++)
 		LIST_FOR_EACH(link, &f->table[i]) {
 			struct flight *fl = CONTAINER_OF(link, struct flight, chain);
-			bool inbound = fl->pool->inbound;
+			/* Those of one's own whose last one was drained may yet answer what is out. */
+			bool sure = fl->pool->inbound || (atomic_load(&fl->pool->silent) && !pool_is_drained(fl->pool));
 			if (strcmp(fl->pool->name, pool_name) != 0 || flight_move(f, fl, now_us))
 				continue;
 			/* What was out may have been given up for a next one that was not to be had. */
-			if (inbound || list_empty(&fl->attempts))
+			if (sure || list_empty(&fl->attempts))
 				flight_fail(f, fl, now_us);
 			else
 				landing_stale(f, fl, now_us); /* who knows: the others wait */

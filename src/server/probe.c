@@ -33,9 +33,14 @@ uint64_t probe_last_answer_us(const struct probe *b)
 	return atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
 }
 
+bool probe_is_doubted(const struct probe *b)
+{
+	return pool_of(b->prober, b)->doubted_us > probe_last_answer_us(b);
+}
+
 bool probe_is_telling(const struct probe *b)
 {
-	return b->pool->inbound || b->heard || pool_of(b->prober, b)->doubted_us > probe_last_answer_us(b);
+	return b->pool->inbound || b->heard || probe_is_doubted(b);
 }
 
 static void stop(struct probe *b)
@@ -67,6 +72,7 @@ void probe_judge_silence(struct probe *b, uint64_t now_us)
 	if (!probe_is_telling(b))
 		return;
 	b->bad_us = b->sent_us;
+	b->bad_rcode = rcode;
 	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
 		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, rcode == 0, rcode, now_us));
 }
@@ -276,6 +282,7 @@ static void judge_answer(struct asking *a, uint16_t rcode, uint64_t now_us)
 		return;
 	}
 	b->bad_us = good ? 0 : sent_us;
+	b->bad_rcode = good ? 0 : rcode;
 	tell(p, b, good ? health_probe_good(h, &b->pool->rules, now_us) : health_probe_bad(h, &b->pool->rules, false, rcode, now_us));
 	if (good && health_state(h) != HEALTH_UP)
 		b->next_us = MIN(b->next_us, now_us + PROBER_DOWN_US);

@@ -6,21 +6,34 @@
 
 #include "server/prober_private.h"
 
-/* TRIAL_US: after so long questions go to a pool again that answers no probes. */
-enum { DOUBT_DISTANCE_US = 500000, TRIAL_US = 30 * 1000000 };
+enum { DOUBT_DISTANCE_US = 500000 };
 
 /* ---- the endpoint */
 
-/* Whoever has answered a question since is there, whatever became of its probe. */
+/* Whoever has answered a question since is there, whatever became of its probe; and who is not AWS's may have stopped to answer probes
+ * alone: questions have to be silent, too. */
 static bool is_out(const struct probe *b, uint64_t now_us)
 {
 	if (atomic_load_explicit(&b->upstream->drained, memory_order_relaxed))
 		return true;
-	if (!probe_is_telling(b))
+	if (!b->pool->inbound && !probe_is_doubted(b))
 		return false;
 	if (health_state(&b->upstream->health) == HEALTH_DOWN && probe_last_answer_us(b) < b->bad_us)
 		return true;
 	return b->out && b->seconded && b->rcode == 0 && probe_last_answer_us(b) < b->sent_us && now_us >= probe_judgement_us(b);
+}
+
+/* Whether anything can be heard of a pool that is down. */
+static void judge_silence_of_all(struct prober_pool *pp)
+{
+	bool heard = false, silent = true;
+
+	for (size_t i = 0; i < pp->count; i++) {
+		const struct probe *b = pp->probes[i];
+		heard |= b->heard;
+		silent &= b->bad_rcode == 0 || atomic_load(&b->upstream->drained);
+	}
+	atomic_store(&pp->pool->silent, heard && silent);
 }
 
 void prober_judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us)
@@ -34,8 +47,13 @@ void prober_judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us
 	pp->closed_us = now_us;
 	/* Where one that is not drained is out, it may be the path: then those who are drained are no better, however well they were. */
 	bool by_hand = pool_is_drained(pp->pool);
-	for (size_t i = 0; i < pp->count; i++)
+	for (size_t i = 0; i < pp->count; i++) {
+		if (pp->probes[i]->out)
+			pp->probes[i]->bad_rcode = pp->probes[i]->rcode;
 		pp->probes[i]->put_aside = by_hand && health_state(&pp->probes[i]->upstream->health) == HEALTH_UP;
+	}
+	judge_silence_of_all(pp);
+	atomic_store(&pp->pool->trial_us, now_us + POOL_TRIAL_US);
 	if (pool_close(pp->pool))
 		p->world.closed(p->world.arg, pp->pool);
 }
@@ -46,12 +64,13 @@ void prober_open_pool(struct prober *p, struct prober_pool *pp, struct probe *an
 
 	if (!pool_open(pp->pool, place, now_us))
 		return;
-	pp->doubted_us = 0;
+	pp->doubted_us = pp->resolved_us = 0;
 	p->world.opened(p->world.arg, pp->pool, place);
 	for (size_t i = 0; i < pp->count; i++) {
 		struct probe *b = pp->probes[i];
 		probe_put_off(b); /* sent into the outage: its silence is void */
 		b->bad_us = 0;
+		b->bad_rcode = 0;
 		if (b != answered)
 			b->next_us = now_us;
 	}
@@ -167,10 +186,11 @@ static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t 
 {
 	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
+	judge_silence_of_all(pp);
 	if (give_back(p, pp, now_us))
 		return now_us;
 	struct probe *answered = find_answer(pp);
-	if (answered != NULL || (now_us >= pp->closed_us + TRIAL_US && !may_be_heard(pp))) {
+	if (answered != NULL || (now_us >= pp->closed_us + POOL_TRIAL_US && !may_be_heard(pp))) {
 		prober_open_pool(p, pp, answered, now_us);
 		return now_us;
 	}
@@ -225,11 +245,12 @@ void prober_doubt(struct prober *p, const char *pool_name, uint64_t now_us)
 		struct probe *b = p->probes[i];
 		struct prober_pool *pp = pool_of(p, b);
 		uint64_t answered_us = atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
-		if (strcmp(b->pool->name, pool_name) != 0 || (atomic_load(&b->pool->down) && !give_back(p, pp, now_us)) || b->out)
-			continue;
-		if (pp->doubted_us != now_us && now_us < pp->doubted_us + DOUBT_DISTANCE_US)
+		if (strcmp(b->pool->name, pool_name) != 0 || (atomic_load(&b->pool->down) && !give_back(p, pp, now_us)))
 			continue;
 		pp->doubted_us = now_us;
+		if (b->out || (pp->resolved_us != now_us && now_us < pp->resolved_us + DOUBT_DISTANCE_US))
+			continue;
+		pp->resolved_us = now_us;
 		if (now_us >= answered_us + rtt_timeout_us(&b->upstream->rtt))
 			probe_send(p, b, true, now_us);
 	}

@@ -73,6 +73,8 @@ static void inherit(struct pool *p, const struct snapshot *previous)
 		if (strcmp(old->name, p->name) != 0)
 			continue;
 		p->down = atomic_load(&old->down);
+		p->silent = atomic_load(&old->silent);
+		p->trial_us = atomic_load(&old->trial_us);
 		p->outage = atomic_load(&old->outage);
 		p->outages = atomic_load(&old->outages);
 		p->open_since_us = atomic_load(&old->open_since_us);
@@ -474,6 +476,14 @@ struct pool *snapshot_route_unsure(const struct snapshot_route *r)
 {
 	for (int i = 0; i < r->count; i++)
 		if (pool_is_unsure(r->pools[i]))
+			return r->pools[i];
+	return NULL;
+}
+
+struct pool *snapshot_route_own(const struct snapshot_route *r)
+{
+	for (int i = 0; i < r->count; i++)
+		if (!r->pools[i]->inbound && pool_usable(r->pools[i]) != 0)
 			return r->pools[i];
 	return NULL;
 }

@@ -163,9 +163,10 @@ static enum health_cause cause_of(const char *ip)
 static void question_sent_into_an_outage_is_no_evidence_after_it(void **state)
 {
 	(void)state;
+	ns_silent = true;
 	begin(office);
 	assert_non_null(ask_within("www.office.example", "A", 100));
-	cut_off = ns_silent = true;
+	cut_off = true;
 	ask_within("new.office.example", "A", 6000);
 	assert_true(world_pool(w, "office")->down);
 	cut_off = false;
@@ -196,6 +197,7 @@ static void begin_with_one(void)
 static void failure_that_began_in_an_outage_is_forgotten_after_it(void **state)
 {
 	(void)state;
+	ns_silent = true; /* it is asked for unknown names while it is down */
 	begin_with_one();
 	cut_off = true;
 	unsigned first = world_ask(w, "first.example.org", "A");
@@ -274,18 +276,65 @@ static void servers_that_are_gone_are_down_and_the_first_answer_opens_them(void 
 	cut_off = true;
 	world_run_ms(w, 2000);
 	unsigned q = world_ask(w, "new.example.org", "A");
-	world_run_ms(w, 3900);
-	assert_null(world_reply(w, q)); /* it may be the probes */
+	world_run_ms(w, 500);
 	assert_true(world_pool(w, "local")->down);
-	assert_non_null(ask_within("www.example.org", "A", 10)); /* stale, at once */
-	world_run_ms(w, 200);
+	assert_non_null(world_reply(w, q));
 	assert_int_equal(world_reply(w, q)->rcode, DNS_SERVFAIL);
+	assert_int_equal(world_reply(w, q)->ede, DNS_EDE_NO_REACHABLE_AUTHORITY);
+	assert_int_equal(ask_within("www.example.org", "A", 0)->ede, DNS_EDE_STALE_ANSWER);
+	for (int i = 0; i < 25; i++) {
+		char name[64];
+		snprintf(name, sizeof(name), "new%d.example.org", i);
+		const struct world_reply *r = ask_within(name, "A", 0);
+		assert_non_null(r);
+		assert_int_equal(r->rcode, DNS_SERVFAIL);
+		world_run_ms(w, 1000);
+	}
+	cut_off = false;
+	world_run_ms(w, 510);
+	assert_false(world_pool(w, "local")->down);
+	assert_int_equal(ask_within("another.example.org", "A", 100)->rcode, DNS_NOERROR);
+}
+
+/* The internet is away, and with it the root: they say so, and know the office's names all the same. */
+static void servers_that_answer_probes_with_errors_are_asked_for_unknown_names(void **state)
+{
+	char name[64];
+
+	(void)state;
+	begin(local);
+	assert_int_equal(ask_within("www.example.org", "A", 100)->rcode, DNS_NOERROR);
+	ns_rcode = DNS_SERVFAIL;
+	world_run_ms(w, 600000);
+	at(local[0])->silent_name = at(local[1])->silent_name = "away";
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "away%d.example.org", i);
+		world_ask(w, name, "A");
+		world_run_ms(w, 2000);
+		snprintf(name, sizeof(name), "printer%d.test", i);
+		const struct world_reply *r = ask_within(name, "A", 100);
+		assert_non_null(r);
+		assert_int_equal(r->rcode, DNS_NOERROR);
+	}
+}
+
+/* They answered probes once, and answer only questions now: one in half a minute finds that out. */
+static void silence_of_probes_alone_does_not_hide_servers_for_long(void **state)
+{
+	(void)state;
+	begin(local);
+	cut_off = true;
+	ask_within("new.example.org", "A", 600);
+	assert_true(world_pool(w, "local")->down);
 	cut_off = false;
 	ns_silent = true;
-	world_run_ms(w, 6000);
-	assert_int_equal(ask_within("another.example.org", "A", 100)->rcode, DNS_NOERROR);
-	world_run_ms(w, 450);
+	world_run_ms(w, 25000);
+	assert_int_equal(ask_within("early.example.org", "A", 0)->rcode, DNS_SERVFAIL);
+	world_run_ms(w, 5000);
+	assert_int_equal(ask_within("later.example.org", "A", 100)->rcode, DNS_NOERROR);
+	world_run_ms(w, 500);
 	assert_false(world_pool(w, "local")->down);
+	assert_int_equal(ask_within("last.example.org", "A", 100)->rcode, DNS_NOERROR);
 }
 
 int main(void)
@@ -302,6 +351,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_address_is_asked_again_after_a_moment_of_silence, set_up, end),
 		cmocka_unit_test_setup_teardown(second_group_is_asked_when_the_first_dies_though_neither_answers_probes, set_up, end),
 		cmocka_unit_test_setup_teardown(servers_that_are_gone_are_down_and_the_first_answer_opens_them, set_up, end),
+		cmocka_unit_test_setup_teardown(servers_that_answer_probes_with_errors_are_asked_for_unknown_names, set_up, end),
+		cmocka_unit_test_setup_teardown(silence_of_probes_alone_does_not_hide_servers_for_long, set_up, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
