@@ -13,12 +13,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/program.h"
 #include "http/door.h"
+#include "http/socket_file.h"
 #include "net/loop.h"
 #include "sys/passed.h"
 #include "sys/privilege.h"
@@ -139,14 +139,7 @@ static int take_option(struct settings *s, int option)
 
 /* The control socket's group may talk to the daemon. Root's socket has root's group: it opens files of root's, which enclose puts out of
  * reach. */
-static gid_t group_of(const char *control, gid_t otherwise)
-{
-	struct stat status;
-
-	return stat(control, &status) == 0 ? status.st_gid : otherwise;
-}
-
-static bool become(const struct settings *s)
+static bool become(const struct settings *s, const struct socket_file *file)
 {
 	const struct passwd *user = getpwnam(s->user);
 
@@ -154,7 +147,7 @@ static bool become(const struct settings *s)
 		log_error("there is no user %s to become", s->user);
 		return false;
 	}
-	gid_t group = group_of(s->control, user->pw_gid);
+	gid_t group = socket_file_group(file, user->pw_gid);
 	if (setgroups(0, NULL) == 0 && setresgid(group, group, group) == 0 && setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == 0)
 		return true;
 	log_error("cannot become %s: %s", s->user, strerror(errno));
@@ -162,14 +155,14 @@ static bool become(const struct settings *s)
 }
 
 /* The kernel forgets whose death we wanted to hear of when we become somebody else. */
-static bool drop(const struct settings *s)
+static bool drop(const struct settings *s, const struct socket_file *file)
 {
 	const struct rlimit none = {0, 0}, few = {DESCRIPTORS, DESCRIPTORS};
 	pid_t parent = getppid();
 	int death_signal = 0;
 
 	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
-	if (geteuid() == 0 && !become(s))
+	if (geteuid() == 0 && !become(s, file))
 		return false;
 	if (death_signal != 0)
 		(void)prctl(PR_SET_PDEATHSIG, death_signal);
@@ -205,7 +198,7 @@ static void enclose(const struct settings *s)
 
 static int ask(void *arg, const char *line, struct control_reply *reply)
 {
-	return control_ask(arg, line, reply, PAGES_ASK_MS);
+	return socket_file_ask(arg, line, reply, PAGES_ASK_MS);
 }
 
 static int open_signals(void)
@@ -236,6 +229,7 @@ static void serve(struct door *d, int signals)
 static int open_and_serve(struct settings *s, const struct addr *at)
 {
 	char where[ADDR_TEXT_MAX];
+	struct socket_file file;
 	int signals = open_signals(), fd = door_listen(at);
 
 	if (fd < 0 || signals < 0) {
@@ -244,7 +238,8 @@ static int open_and_serve(struct settings *s, const struct addr *at)
 	}
 	(void)gethostname(s->own_host, sizeof(s->own_host) - 1);
 	s->hosts.own = s->own_host;
-	struct pages *pages = drop(s) ? pages_new(ask, (void *)(uintptr_t)s->control, s->own_host) : NULL;
+	socket_file_find(&file, s->control);
+	struct pages *pages = drop(s, &file) ? pages_new(ask, &file, s->own_host) : NULL;
 	const struct door_world world = {.pages = pages, .hosts = &s->hosts, .patience_us = DOOR_PATIENCE_US};
 	struct door *d = pages != NULL ? door_new(fd, &world) : NULL;
 	if (d == NULL) {
@@ -256,6 +251,7 @@ static int open_and_serve(struct settings *s, const struct addr *at)
 	serve(d, signals);
 	door_close(d);
 	pages_free(pages);
+	socket_file_forget(&file);
 	close(signals);
 	return OK;
 }

@@ -26,7 +26,6 @@ class Http(Program):
     def __init__(self, folder, control, options=(), name="http", ready=True):
         self.ip = LOOPBACK.ip()
         self.port = LOOPBACK.port(self.ip)
-        os.chmod(folder, 0o755)  # it may become nobody, who has to reach the socket
         argv = [R53FWD_HTTP, "--control", control, "--listen", f"{self.ip}:{self.port}", *options]
         super().__init__(name, folder, argv)
         if ready:
@@ -157,7 +156,6 @@ class Kept(Case):
         sim, world = self.sim(), self.world()
         self.at = lib.Address(LOOPBACK.ip(), 0, None)
         self.at = self.at._replace(port=LOOPBACK.port(self.at.ip))
-        os.chmod(self.stage.folder, 0o755)
         self.conf = zones_conf([endpoint_conf(sim)], self.ZONES, world)
         rest = rest or "http: {at}\nhttp-host: dns.test\n"
         return self.forwarder(self.conf + rest.replace("{at}", f"{self.at.ip}:{self.at.port}"), **options)
@@ -196,6 +194,36 @@ class Kept(Case):
         self.assertEqual(("1", "2", "2"), (status["NoNewPrivs"], status["Seccomp"], status["Seccomp_filters"]))
         self.assertEqual(self.health(), 200)
         self.assertEqual(request(self.at, "/status.json")[0], 200)  # whatever it asks is asked from inside
+
+    def expect_every_page(self):
+        wait_for(lambda: self.health() == 200, what="its start")
+        wait_for(lambda: request(self.at, "/ready")[0] == 200, what="readiness")
+        for path in ("/", "/metrics", "/status.json", "/ready?zones=1"):
+            self.assertEqual(request(self.at, path)[0], 200, path)
+
+    def test_every_page_is_served_where_the_folder_of_the_control_socket_is_closed_to_others(self):
+        os.chmod(self.stage.folder, 0o700)
+        self.set_stage()
+        self.expect_every_page()
+
+    @unittest.skipIf(os.geteuid() != 0, "skipped: only root becomes another user")
+    def test_every_page_is_served_where_the_folder_is_somebody_elses(self):
+        """Of whoever calls sudo: root without its powers cannot pass either."""
+        theirs = os.path.join(self.stage.folder, "theirs")
+        os.mkdir(theirs, 0o700)
+        os.chown(theirs, 12345, 12345)
+        self.set_stage(rest="control: %s/control\nhttp: {at}\nhttp-host: dns.test\n" % theirs)
+        self.expect_every_page()
+
+    @unittest.skipIf(os.geteuid() != 0, "skipped: only root becomes another user")
+    def test_every_page_is_served_where_the_folder_is_the_users_alone(self):
+        nobody = pwd.getpwnam("nobody")
+        os.chmod(self.stage.folder, 0o755)
+        run = os.path.join(self.stage.folder, "run")
+        os.mkdir(run, 0o700)
+        os.chown(run, nobody.pw_uid, nobody.pw_gid)
+        self.set_stage(rest="user: nobody\ncontrol: %s/control\nhttp: {at}\nhttp-host: dns.test\n" % run)
+        self.expect_every_page()
 
     def test_walls_are_left_out_where_the_daemon_has_none(self):
         fwd = self.set_stage(rest="sandbox: off\n" + "http: {at}\nhttp-host: dns.test\n")
@@ -394,7 +422,7 @@ class Refused(Case):
         web = self.stage.add(Http(self.stage.folder, fwd.control))
         self.assertEqual(request(web, "/")[0], 200)
         open_files = {os.readlink(f"/proc/{web.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{web.pid}/fd")}
-        allowed = re.compile(rf"(socket|anon_inode|pipe):|/dev/null|{re.escape(self.stage.folder)}/http\.(err|out)$")
+        allowed = re.compile(rf"(socket|anon_inode|pipe):|/dev/null|{re.escape(self.stage.folder)}/(http\.(err|out)|r53fwd\.control)$")
         self.assertEqual([], [path for path in open_files if not allowed.match(path)])
         with open(f"/proc/{fwd.pid}/maps", encoding="ascii") as file:
             self.assertNotIn("microhttpd", file.read(), "the daemon maps no HTTP library")

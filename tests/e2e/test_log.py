@@ -93,7 +93,6 @@ class Log(Case):
 
     def test_lines_of_the_status_page_are_json_too(self):
         ip = LOOPBACK.ip()
-        os.chmod(self.stage.folder, 0o755)  # it may become nobody, who has to reach the socket
         fwd, _, _ = self.serve(rest=f"log: {{format: json}}\nhttp: '{ip}:{LOOPBACK.port(ip)}'\n")
         wait_for(lambda: [e for e in self.events(fwd) if " shows the r53fwd at " in e["message"]], what="the program's first line")
 

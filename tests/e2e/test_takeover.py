@@ -313,7 +313,6 @@ class Upgrade(Takeover):
     def test_status_page_comes_over_as_well(self):
         ip = LOOPBACK.ip()
         port = LOOPBACK.port(ip)
-        os.chmod(self.stage.folder, 0o755)  # r53fwd-http may become nobody, who has to reach the socket
         conf = self.conf(self.sim(), f"http: '{ip}:{port}'\n")
 
         def uptime():
