@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/sandbox.h"
 
+#include <asm/ioctls.h>
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -146,6 +150,86 @@ static void no_process_is_started_traced_or_told_to_end(void **state)
 	assert_int_equal(walled_run(start_a_process), ENOSYS);
 	assert_int_equal(walled_run(trace), -SIGSYS);
 	assert_int_equal(walled_run(kill_the_parent), ENOSYS);
+}
+
+enum phase { SERVING, WORKER, PAGES };
+
+static void enter_phase(enum phase phase)
+{
+	const struct sandbox_plan plan = {.pages = true};
+
+	if (phase == PAGES)
+		WALLED_NEED(sandbox_enter(&plan).calls == 0);
+	else
+		enter();
+	if (phase != SERVING)
+		WALLED_NEED(sandbox_enter_worker() == 0);
+}
+
+/* Of a file that is ready for signals, each way to say who gets them, and which. The number of what went wrong. */
+static int have_the_kernel_signal(enum phase phase)
+{
+	const struct f_owner_ex owner = {.type = F_OWNER_PID, .pid = getppid()};
+	pid_t pid = getppid();
+	int ends[2], on = 1;
+
+	WALLED_NEED(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+	enter_phase(phase);
+	const int errors[] = {
+		WALLED_ERROR(fcntl(ends[0], F_SETOWN, pid)),
+		WALLED_ERROR(fcntl(ends[0], F_SETOWN_EX, &owner)),
+		WALLED_ERROR(fcntl(ends[0], F_SETSIG, SIGURG)),
+		WALLED_ERROR(fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK)),
+		WALLED_ERROR(syscall(SYS_fcntl, ends[0], UINT64_C(1) << 32 | F_SETOWN, pid)), /* the kernel looks at 32 bits */
+		WALLED_ERROR(fcntl(ends[0], F_SETLEASE, F_WRLCK)),
+		WALLED_ERROR(fcntl(ends[0], F_NOTIFY, DN_MODIFY)),
+		WALLED_ERROR(ioctl(ends[0], FIOASYNC, &on)),
+		WALLED_ERROR(ioctl(ends[0], FIOSETOWN, &pid)),
+		WALLED_ERROR(ioctl(ends[0], SIOCSPGRP, &pid)),
+		WALLED_ERROR(prctl(PR_SET_PDEATHSIG, SIGURG)),
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
+		if (errors[i] != ENOSYS)
+			return (int)i + 1;
+	return 0;
+}
+
+static int have_it_signal_while_serving(void)
+{
+	return have_the_kernel_signal(SERVING);
+}
+
+static int have_it_signal_as_worker(void)
+{
+	return have_the_kernel_signal(WORKER);
+}
+
+static int have_it_signal_as_pages(void)
+{
+	return have_the_kernel_signal(PAGES);
+}
+
+/* What libuv, libmicrohttpd, the C library and we do with descriptors. */
+static int use_descriptors(void)
+{
+	int ends[2];
+
+	WALLED_NEED(pipe2(ends, O_CLOEXEC) == 0);
+	enter_phase(WORKER);
+	WALLED_NEED(fcntl(ends[0], F_GETFL) == O_RDONLY && fcntl(ends[0], F_GETFD) == FD_CLOEXEC);
+	WALLED_NEED(fcntl(ends[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+	WALLED_NEED(fcntl(ends[0], F_DUPFD, 0) >= 0 && fcntl(ends[0], F_DUPFD_CLOEXEC, 0) >= 0);
+	return fcntl(ends[0], F_GETFL) == (O_RDONLY | O_NONBLOCK) ? 0 : 1;
+}
+
+static void nobody_is_signalled_by_way_of_a_descriptor(void **state)
+{
+	(void)state;
+	assert_int_equal(walled_run(use_descriptors), 0);
+	needs_walls_without_holes();
+	assert_int_equal(walled_run(have_it_signal_while_serving), 0);
+	assert_int_equal(walled_run(have_it_signal_as_worker), 0);
+	assert_int_equal(walled_run(have_it_signal_as_pages), 0);
 }
 
 static void no_memory_becomes_executable(void **state)
@@ -301,6 +385,7 @@ int main(void)
 		cmocka_unit_test(a_forwarder_can_do_its_work),
 		cmocka_unit_test(whoever_executes_or_mounts_dies),
 		cmocka_unit_test(no_process_is_started_traced_or_told_to_end),
+		cmocka_unit_test(nobody_is_signalled_by_way_of_a_descriptor),
 		cmocka_unit_test(no_memory_becomes_executable),
 		cmocka_unit_test(sockets_are_of_ip_and_nothing_else),
 		cmocka_unit_test(pages_ask_over_unix_streams_and_do_nothing_else),
