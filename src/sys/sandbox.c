@@ -28,7 +28,7 @@
 static const char *const allowed[] = {
 	/* datagrams, streams */
 	"recvmmsg", "sendmmsg", "recvmsg", "sendmsg", "recvfrom", "sendto", "read", "readv", "write", "writev", "accept4", "accept",
-	"bind", "connect", "listen", "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt", "socketpair", "pipe2", "close",
+	"bind", "connect", "listen", "shutdown", "getsockname", "getpeername", "getsockopt", "setsockopt", "pipe2", "close",
 	/* the loop */
 	"epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "epoll_create1", "eventfd2", "timerfd_create", "timerfd_settime", "poll",
 	"ppoll", "select", "pselect6", "restart_syscall",
@@ -137,6 +137,14 @@ static int allow_sockets(scmp_filter_ctx f, bool pages)
 	return pages ? seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), ARRAY_SIZE(streams), streams) : allow_sockets_of_ip(f);
 }
 
+/* Those of net/bridge. An end of a pair of datagrams could send to whoever listens for them on this host. */
+static int allow_pairs(scmp_filter_ctx f)
+{
+	const struct scmp_arg_cmp bridge[] = {equals(0, AF_UNIX), bits_equal(1, 0xf, SOCK_SEQPACKET)};
+
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), ARRAY_SIZE(bridge), bridge);
+}
+
 /* What libraries and we do with descriptors. Not who gets a signal once there is something to be read, and which signal: that ends
  * processes of ours by the kernel's hand. */
 static int allow_fcntl(scmp_filter_ctx f)
@@ -194,6 +202,8 @@ static int fill(scmp_filter_ctx f, bool pages)
 		error = allow_memory(f);
 	if (error == 0)
 		error = allow_sockets(f, pages);
+	if (error == 0)
+		error = allow_pairs(f);
 	if (error == 0)
 		error = allow_fcntl(f);
 	return error != 0 ? error : allow_looked_at(f);

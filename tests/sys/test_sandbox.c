@@ -251,6 +251,28 @@ static int open_sockets_of_others(void)
 	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP) >= 0 || errno != ENOSYS ? 98 : 0;
 }
 
+/* One end of datagrams reaches whoever listens for them anywhere: another name is all it takes. */
+static int pair_sockets(void)
+{
+	static const int wrong[] = {SOCK_DGRAM, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, SOCK_STREAM | SOCK_CLOEXEC};
+	int ends[2];
+
+	enter();
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		if (socketpair(AF_UNIX, wrong[i], 0, ends) == 0 || errno != ENOSYS)
+			return (int)i + 1;
+	if (socketpair(AF_INET, SOCK_SEQPACKET, 0, ends) == 0 || errno != ENOSYS)
+		return 90;
+	return WALLED_ERROR(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+}
+
+static void pairs_of_sockets_are_bridges_and_nothing_else(void **state)
+{
+	(void)state;
+	needs_walls_without_holes();
+	assert_int_equal(walled_run(pair_sockets), 0);
+}
+
 static void sockets_are_of_ip_and_nothing_else(void **state)
 {
 	(void)state;
@@ -388,6 +410,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_signalled_by_way_of_a_descriptor),
 		cmocka_unit_test(no_memory_becomes_executable),
 		cmocka_unit_test(sockets_are_of_ip_and_nothing_else),
+		cmocka_unit_test(pairs_of_sockets_are_bridges_and_nothing_else),
 		cmocka_unit_test(pages_ask_over_unix_streams_and_do_nothing_else),
 		cmocka_unit_test(what_is_in_no_list_is_said_not_to_exist),
 		cmocka_unit_test(rings_are_said_not_to_exist_in_every_phase),
