@@ -23,6 +23,10 @@ NODISCARD int privilege_find(const char *name, struct privilege_user *u);
  * whoever makes the file. */
 void privilege_make_folder(const char *path, const struct privilege_user *u);
 
+/* Nothing that is started from now on can have a capability but CAP_NET_BIND_SERVICE, whatever its file says: the bounding set. For root
+ * that is about to become somebody by itself; the functions below see to it. Who may not change the set keeps it. */
+void privilege_bound(void);
+
 /* Becomes `u` for good, with the groups that the system says it has; CAP_NET_BIND_SERVICE stays, so that a reload may bind port 53. Who
  * is `u` already need not be root; for anybody else -EPERM. */
 NODISCARD int privilege_become(const struct privilege_user *u);

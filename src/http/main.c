@@ -148,6 +148,7 @@ static bool become(const struct settings *s, const struct socket_file *file)
 		return false;
 	}
 	gid_t group = socket_file_group(file, user->pw_gid);
+	privilege_bound();
 	if (setgroups(0, NULL) == 0 && setresgid(group, group, group) == 0 && setresuid(user->pw_uid, user->pw_uid, user->pw_uid) == 0)
 		return true;
 	log_error("cannot become %s: %s", s->user, strerror(errno));

@@ -67,12 +67,27 @@ static int set_capabilities(uint32_t kept, uint32_t passed)
 	return syscall(SYS_capset, &header, data) == 0 ? 0 : -errno;
 }
 
+/* The bounding set ends with the first number that the kernel does not know; without CAP_SETPCAP it stays, which no_new_privs makes
+ * harmless. */
+static void bound(uint32_t kept)
+{
+	for (unsigned long c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
+		if (c >= 32 || (kept >> c & 1) == 0)
+			(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+}
+
+void privilege_bound(void)
+{
+	bound(KEPT);
+}
+
 int privilege_become(const struct privilege_user *u)
 {
 	if (geteuid() == u->uid)
 		return 0;
 	if (geteuid() != 0)
 		return -EPERM;
+	bound(KEPT); /* the right to do so goes with root */
 	/* The change of user would take all capabilities along. */
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0 || initgroups(u->name, u->gid) != 0 || setresgid(u->gid, u->gid, u->gid) != 0 ||
 	    setresuid(u->uid, u->uid, u->uid) != 0)
@@ -82,11 +97,7 @@ int privilege_become(const struct privilege_user *u)
 
 static int forbid_more_than(uint32_t kept)
 {
-	/* The bounding set ends with the first number that the kernel does not know; without CAP_SETPCAP it stays, which no_new_privs
-	 * makes harmless. */
-	for (unsigned long c = 0; prctl(PR_CAPBSET_READ, c, 0, 0, 0) >= 0; c++)
-		if (c >= 32 || (kept >> c & 1) == 0)
-			(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+	bound(kept);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ? -errno : 0;
 }

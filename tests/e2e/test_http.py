@@ -282,6 +282,7 @@ class Kept(Case):
             self.assertEqual({str(nobody.pw_uid)}, set(status["Uid"].split("\t")))
             self.assertEqual({str(nobody.pw_gid)}, set(status["Gid"].split("\t")))
             self.assertEqual(capabilities, int(status["CapPrm"], 16))
+            self.assertEqual(1 << 10, int(status["CapBnd"], 16))
             self.assertEqual("1", status["NoNewPrivs"])
 
     def test_it_is_started_again_when_it_dies_and_dns_does_not_notice(self):
@@ -414,6 +415,7 @@ class Refused(Case):
         self.assertNotIn("0", fields["Uid"].split())
         self.assertEqual(fields["Groups"].strip(), "")
         self.assertEqual(int(fields["CapEff"], 16) | int(fields["CapPrm"], 16), 0)
+        self.assertEqual(int(fields["CapBnd"], 16), 1 << 10)
         self.assertEqual(fields["NoNewPrivs"], "1")
         wait_for(lambda: request(web, "/health")[0] == 200, what="an answer to nobody")
 

@@ -166,6 +166,7 @@ class User(Case):
             self.assertEqual({str(self.who.pw_uid)}, set(thread["Uid"].split("\t")))
             self.assertEqual({str(self.who.pw_gid)}, set(thread["Gid"].split("\t")))
             self.assertEqual(NET_BIND_SERVICE, int(thread["CapEff"], 16))
+            self.assertEqual(NET_BIND_SERVICE, int(thread["CapBnd"], 16))
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
         added = Address(LOOPBACK.ip(), 53, None)
         fwd.more = [f"{added.ip}:53"]
