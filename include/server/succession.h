@@ -18,6 +18,7 @@ struct succession_world {
 	struct worker **workers; /* [worker_count] */
 	uint32_t worker_count;
 	struct snapshot *(*snapshot)(void *arg); /* the one in force; lent */
+	void (*inherited)(void *arg);            /* the control socket is ours */
 	void *arg;
 };
 

@@ -30,6 +30,8 @@ static const char default_listen[] = "127.0.0.1:9553";
 /* Visitors, and a few for ourselves. */
 enum { OK = 0, FAILED = 1, USAGE = 2, DEFAULT_PORT = 9553, DESCRIPTORS = DOOR_VISITORS + 64 };
 
+enum { LISTEN_PATIENCE_US = US_PER_S, LISTEN_AGAIN_MS = 5 };
+
 enum {
 	OPTION_CONTROL = 1,
 	OPTION_LISTEN,
@@ -227,11 +229,23 @@ static void serve(struct door *d, int signals)
 	}
 }
 
+/* The r53fwd-http of an instance that is being taken over from has the port for a moment longer. */
+static int listen_patiently(const struct addr *at, int signals)
+{
+	uint64_t until_us = loop_clock_us() + LISTEN_PATIENCE_US;
+	struct pollfd wait = {.fd = signals, .events = POLLIN};
+	int fd;
+
+	while ((fd = door_listen(at)) == -EADDRINUSE && loop_clock_us() < until_us && poll(&wait, 1, LISTEN_AGAIN_MS) == 0)
+		continue;
+	return fd;
+}
+
 static int open_and_serve(struct settings *s, const struct addr *at)
 {
 	char where[ADDR_TEXT_MAX];
 	struct socket_file file;
-	int signals = open_signals(), fd = door_listen(at);
+	int signals = open_signals(), fd = listen_patiently(at, signals);
 
 	if (fd < 0 || signals < 0) {
 		log_error("cannot listen at %s: %s", addr_format(at, where), strerror(fd < 0 ? -fd : errno));

@@ -162,8 +162,10 @@ static void keep_what_was_started(const struct server *s, struct config *c, FILE
 	keep_text(&c->cache.persist, before->cache.persist); /* the cache goes on being written where it can be */
 }
 
-static void look_after_http(struct server *s)
+static void look_after_http(void *arg)
 {
+	struct server *s = arg;
+
 	keeper_look(s->keeper, s->snapshot->config, console_serves(s->console));
 }
 
@@ -523,7 +525,7 @@ static void give_back(struct server *s)
 
 static bool begin_succession(struct server *s)
 {
-	const struct succession_world world = {s->loop, s->console, s->persist, s->workers, s->worker_count, in_force, s};
+	const struct succession_world world = {s->loop, s->console, s->persist, s->workers, s->worker_count, in_force, look_after_http, s};
 
 	return succession_begin(&s->succession, &world);
 }

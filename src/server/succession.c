@@ -69,6 +69,7 @@ static void on_yours(void *arg)
 	if (control >= 0)
 		console_inherit(s->world.console, s->world.snapshot(s->world.arg)->config, control);
 	persist_enable(s->world.persist);
+	s->world.inherited(s->world.arg);
 }
 
 static void on_refused(void *arg)

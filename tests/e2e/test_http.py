@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -317,9 +318,12 @@ class Kept(Case):
         wait_for(lambda: self.health() == 200, what="its start")
         with open(old.conf, encoding="utf-8") as file:
             text = file.read().split("\n", 1)[1]  # without `listen:`, which the next one writes itself
-        new = self.forwarder(text, at=lib.Address(old.ip, old.port, None), name="next", options=["--takeover"], ready=False)
-        self.assertEqual(old.wait(), 0, old.text())
-        wait_for(lambda: new.check_alive() or (self.health() == 200 and self.processes(new)), what="the page of the next one")
+        with Doors(self.at) as doors:
+            new = self.forwarder(text, at=lib.Address(old.ip, old.port, None), name="next", options=["--takeover"], ready=False)
+            self.assertEqual(old.wait(), 0, old.text())
+            wait_for(lambda: new.check_alive() or (self.health() == 200 and self.processes(new)), what="the page of the next one")
+        self.assertLess(doors.closed_s, 0.5)
+        self.assertNotIn("r53fwd-http ended", new.text())
         self.assertEqual(json.loads(request(self.at, "/status.json")[2])["config"]["path"], new.conf)
 
     def test_a_port_that_is_taken_is_said_and_tried_again(self):
@@ -341,6 +345,32 @@ class Kept(Case):
         _, said = fwd.command("reload", expect=1)
         self.assertRegex(said, r":\d+:7: `http` must be an address")
         self.assertRegex(said, r":\d+:12: `http-host` must be a domain name")
+
+
+class Doors:
+    """Tries a port over and over; `closed_s` is the longest time for which it was refused."""
+
+    def __init__(self, at):
+        self.at = at
+        self.closed_s = 0
+        self.stopping = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        opened = time.monotonic()
+        while not self.stopping:
+            if is_open(self.at):
+                self.closed_s = max(self.closed_s, time.monotonic() - opened)
+                opened = time.monotonic()
+            time.sleep(0.005)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join()
 
 
 def children(pid):
