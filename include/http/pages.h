@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef HTTP_PAGES_H
 #define HTTP_PAGES_H
-/* From a path to what is answered: the rows of tables/pages.def. The daemon is asked at most once a second for each, however many want to
- * know; what it said, or that it said nothing, is kept so long. Knows no HTTP library. */
+/* From a path to what is answered: the rows of tables/pages.def. Few visitors see what is so now: the daemon is asked for each. Crowds cost
+ * it what few do: beyond PAGES_LOOKS at once, and one each PAGES_LOOK_EVERY_US, the visitors of a page share what it said last. A daemon
+ * that was silent is not asked for a while: that was waited for, and nobody else was served. Knows no HTTP library. */
 
 #include "base/base.h"
 #include "net/control.h"
 
-enum { PAGES_KEPT_US = 1000000, PAGES_ASK_MS = 2000, PAGES_POLICY_MAX = 320 };
+enum {
+	PAGES_LOOKS = 10,
+	PAGES_LOOK_EVERY_US = 500000,
+	PAGES_ASK_MS = 2000,
+	PAGES_SILENT_US = PAGES_ASK_MS * US_PER_MS + 1000000, /* from when it was asked */
+	PAGES_POLICY_MAX = 320,
+};
 
 /* An answer, shared by all who want it. */
 struct pages_reply {

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "base/limit.h"
 #include "base/random.h"
 #include "http/page.h"
 #include "http/prometheus.h"
@@ -125,8 +126,11 @@ struct pages {
 	void *arg;
 	const char *host;
 	struct random random;
-	struct pages_reply *kept[ARRAY_SIZE(rows)]; /* a reference each, or NULL */
-	uint64_t until_us[ARRAY_SIZE(rows)];
+	struct kept {
+		struct pages_reply *reply; /* a reference, or NULL */
+		struct limit looks;
+		uint64_t silent_until_us; /* the daemon is not asked before */
+	} kept[ARRAY_SIZE(rows)];
 };
 
 /* ---- answers */
@@ -188,7 +192,8 @@ static struct pages_reply *print(const struct row *row, const struct making *m)
 	return r;
 }
 
-static struct pages_reply *make(struct pages *p, const struct row *row)
+/* `error`: why the daemon said nothing, or 0. */
+static struct pages_reply *make(struct pages *p, const struct row *row, int *error)
 {
 	struct control_reply reply = {.text = NULL};
 	struct making m = {.host = p->host};
@@ -208,6 +213,7 @@ static struct pages_reply *make(struct pages *p, const struct row *row)
 		m.error = -EPROTO;
 	}
 	struct pages_reply *r = print(row, &m);
+	*error = m.error;
 	json_decref(m.said);
 	control_reply_deinit(&reply);
 	return r;
@@ -230,23 +236,32 @@ struct pages *pages_new(pages_ask_fn *ask, void *arg, const char *host)
 void pages_free(struct pages *p)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		pages_give_back(p->kept[i]);
+		pages_give_back(p->kept[i].reply);
 	free(p);
+}
+
+static void look(struct pages *p, size_t i, uint64_t now_us)
+{
+	struct kept *k = &p->kept[i];
+	int error;
+
+	pages_give_back(k->reply);
+	k->reply = make(p, &rows[i], &error);
+	if (error == -ETIMEDOUT)
+		k->silent_until_us = now_us + PAGES_SILENT_US;
 }
 
 struct pages_reply *pages_get(struct pages *p, const char *path, uint64_t now_us)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kept *k = &p->kept[i];
 		if (strcmp(rows[i].path, path) != 0)
 			continue;
-		if (p->kept[i] == NULL || now_us >= p->until_us[i]) {
-			pages_give_back(p->kept[i]);
-			p->kept[i] = make(p, &rows[i]);
-			p->until_us[i] = now_us + PAGES_KEPT_US;
-		}
-		if (p->kept[i] != NULL)
-			p->kept[i]->refs++;
-		return p->kept[i];
+		if ((now_us >= k->silent_until_us && limit_pass(&k->looks, now_us, PAGES_LOOK_EVERY_US, PAGES_LOOKS)) || k->reply == NULL)
+			look(p, i, now_us);
+		if (k->reply != NULL)
+			k->reply->refs++;
+		return k->reply;
 	}
 	return pages_say(NOT_FOUND, "there is no such page; / has what there is");
 }

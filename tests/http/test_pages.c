@@ -47,10 +47,10 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* What `path` gets a moment later, when all that was kept is old. */
+/* What `path` gets a while later, when a daemon that was silent is asked again. */
 static struct pages_reply *get(const char *path)
 {
-	now_us += PAGES_KEPT_US;
+	now_us += PAGES_SILENT_US;
 	struct pages_reply *r = pages_get(pages, path, now_us);
 	assert_non_null(r);
 	assert_int_equal(strlen(r->body), r->len);
@@ -154,21 +154,60 @@ static void unknown_paths_are_not_found_and_ask_nobody(void **state)
 	assert_int_equal(pretended.asked, 0);
 }
 
-static void daemon_is_asked_once_a_second_however_many_want_to_know(void **state)
+static void few_visits_see_what_is_so_now(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		pretended.says = i % 2 ? "{\"n\":1}" : "{\"n\":2}";
+		struct pages_reply *r = pages_get(pages, "/status.json", now_us + (uint64_t)i);
+		assert_string_equal(r->body, i % 2 ? "{\"n\":1}\n" : "{\"n\":2}\n");
+		pages_give_back(r);
+	}
+	/* A scrape a second, and somebody who looks twice as often as the page renews itself. */
+	for (int i = 0; i < 100; i++) {
+		now_us += i % 3 == 0 ? US_PER_S / 3 : 2 * (uint64_t)US_PER_S / 3;
+		unsigned asked = pretended.asked;
+		pages_give_back(pages_get(pages, "/status.json", now_us));
+		assert_int_equal(pretended.asked, asked + 1);
+	}
+}
+
+static void crowds_share_what_was_said_a_moment_before(void **state)
 {
 	(void)state;
 	pretended.says = "{\"alive\":true}";
 	for (int i = 0; i < 1000; i++)
-		pages_give_back(pages_get(pages, "/health", now_us + (uint64_t)i * 999));
-	assert_int_equal(pretended.asked, 1);
-	pages_give_back(pages_get(pages, "/health", now_us + PAGES_KEPT_US));
-	assert_int_equal(pretended.asked, 2);
-	/* A daemon that is silent is not asked more often. */
-	pretended.says = NULL;
-	now_us += 10 * PAGES_KEPT_US;
+		pages_give_back(pages_get(pages, "/health", now_us));
+	assert_int_equal(pretended.asked, PAGES_LOOKS);
+	/* Another page is not worse off for it. */
+	pages_give_back(pages_get(pages, "/metrics", now_us));
+	assert_int_equal(pretended.asked, PAGES_LOOKS + 1);
+	for (int i = 0; i < 10000; i++)
+		pages_give_back(pages_get(pages, "/health", now_us + (uint64_t)i * 1000));
+	assert_in_range(pretended.asked, PAGES_LOOKS + 1 + 10 * US_PER_S / PAGES_LOOK_EVERY_US - 1,
+			PAGES_LOOKS + 1 + 10 * US_PER_S / PAGES_LOOK_EVERY_US);
+}
+
+/* Each look would hold up all visitors for as long as it is waited for. */
+static void daemon_that_is_silent_is_left_alone_for_a_while(void **state)
+{
+	(void)state;
+	pretended.error = -ETIMEDOUT;
 	for (int i = 0; i < 1000; i++)
 		pages_give_back(pages_get(pages, "/health", now_us));
-	assert_int_equal(pretended.asked, 3);
+	assert_int_equal(pretended.asked, 1);
+	pages_give_back(pages_get(pages, "/health", now_us + PAGES_SILENT_US - 1));
+	assert_int_equal(pretended.asked, 1);
+	pages_give_back(pages_get(pages, "/health", now_us + PAGES_SILENT_US));
+	assert_int_equal(pretended.asked, 2);
+	/* One that is not there costs nothing to ask. */
+	now_us += 2 * PAGES_SILENT_US;
+	pretended.error = -ECONNREFUSED;
+	pages_give_back(pages_get(pages, "/health", now_us));
+	pretended.says = "{\"alive\":true}";
+	struct pages_reply *r = pages_get(pages, "/health", now_us);
+	assert_int_equal(r->status, 200);
+	pages_give_back(r);
 }
 
 static void answer_outlives_the_next_one(void **state)
@@ -196,7 +235,9 @@ int main(void)
 		TEST(page_has_a_policy_of_its_own_and_a_nonce_for_once),
 		TEST(what_is_no_page_may_load_nothing),
 		TEST(unknown_paths_are_not_found_and_ask_nobody),
-		TEST(daemon_is_asked_once_a_second_however_many_want_to_know),
+		TEST(few_visits_see_what_is_so_now),
+		TEST(crowds_share_what_was_said_a_moment_before),
+		TEST(daemon_that_is_silent_is_left_alone_for_a_while),
 		TEST(answer_outlives_the_next_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
