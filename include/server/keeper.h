@@ -5,6 +5,12 @@
  * ended with us. The process that does so is forked off before there are threads and before anything is given up; see sys/child.h. */
 
 #include "config/config.h"
+#include "sys/child.h"
+
+/* What that process may be told, and asks of each value. */
+enum { KEEPER_LISTEN, KEEPER_HOST, KEEPER_LOG_FORMAT, KEEPER_LOG_LEVEL, KEEPER_VALUES };
+
+extern const struct child_field keeper_fields[KEEPER_VALUES];
 
 struct keeper;
 

@@ -7,15 +7,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "sys/child.h"
 
 /* Longer than an instance that is taken over from needs to hand the socket over. */
 enum { LOOKS_WITHOUT_SOCKET = 30 };
 
 enum { PORT = 9553 };
-
-/* What is told. */
-enum { LISTEN, HOST, LOG_FORMAT, LOG_LEVEL, VALUES };
 
 struct keeper {
 	struct child *child; /* NULL: there is no process */
@@ -43,6 +39,13 @@ static bool is_level(const char *value)
 	return log_level_named(value) >= 0;
 }
 
+const struct child_field keeper_fields[KEEPER_VALUES] = {
+	[KEEPER_LISTEN] = {"--listen", is_address, true},
+	[KEEPER_HOST] = {"--host", config_is_host, false},
+	[KEEPER_LOG_FORMAT] = {"--log-format", is_format, false},
+	[KEEPER_LOG_LEVEL] = {"--log-level", is_level, false},
+};
+
 struct keeper *keeper_new(const struct config *c)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
@@ -50,13 +53,10 @@ struct keeper *keeper_new(const struct config *c)
 	struct child_job job = {
 		.program = "r53fwd-http",
 		.fixed = {"--control", c->top.control, c->top.sandbox ? NULL : "--sandbox", "off"},
-		.fields = {[LISTEN] = {"--listen", is_address, true},
-			   [HOST] = {"--host", config_is_host, false},
-			   [LOG_FORMAT] = {"--log-format", is_format, false},
-			   [LOG_LEVEL] = {"--log-level", is_level, false}},
-		.count = VALUES,
+		.count = KEEPER_VALUES,
 	};
 
+	memcpy(job.fields, keeper_fields, sizeof(keeper_fields));
 	/* Who is nobody ends the start, later and with a sentence. */
 	if (c->top.user != NULL && privilege_find(c->top.user, &user) == 0)
 		job.user = &user;
@@ -79,21 +79,21 @@ static void run(struct keeper *k, const char *const *values)
 static void adopt(struct keeper *k, const struct config *c, bool served)
 {
 	/* What it does by itself is not told. */
-	const char *values[VALUES] = {[HOST] = c->top.http_host,
-				      [LOG_FORMAT] = c->log.format == LOG_JSON ? "json" : NULL,
-				      [LOG_LEVEL] = c->log.level != LOG_INFO ? log_level_name(c->log.level) : NULL};
+	const char *values[KEEPER_VALUES] = {[KEEPER_HOST] = c->top.http_host,
+					     [KEEPER_LOG_FORMAT] = c->log.format == LOG_JSON ? "json" : NULL,
+					     [KEEPER_LOG_LEVEL] = c->log.level != LOG_INFO ? log_level_name(c->log.level) : NULL};
 	char wanted[CHILD_MESSAGE_BYTES] = "", listen[ADDR_TEXT_MAX];
 	struct addr at;
 
 	if (c->top.http != NULL && served && addr_parse(&at, c->top.http, PORT) == 0) {
-		values[LISTEN] = addr_format(&at, listen);
-		snprintf(wanted, sizeof(wanted), "%s %s %d %d", listen, values[HOST] != NULL ? values[HOST] : "", (int)c->log.format,
-			 (int)c->log.level);
+		values[KEEPER_LISTEN] = addr_format(&at, listen);
+		snprintf(wanted, sizeof(wanted), "%s %s %d %d", listen, values[KEEPER_HOST] != NULL ? values[KEEPER_HOST] : "",
+			 (int)c->log.format, (int)c->log.level);
 	}
 	if (strcmp(wanted, k->running) == 0)
 		return;
 	memcpy(k->running, wanted, sizeof(wanted));
-	run(k, values[LISTEN] != NULL ? values : NULL);
+	run(k, values[KEEPER_LISTEN] != NULL ? values : NULL);
 }
 
 static void hear(struct keeper *k)

@@ -26,13 +26,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The first octet of a message to the keeper: values follow, one for each field, with a zero behind each; nothing. */
-enum { RUN = 'r', STOP = 's' };
+#include "sys/child_call.h"
 
 /* That of a message from it: a sentence follows; or from the program before it is one: its process id. */
 enum { SAID = 's', STARTED = 'p' };
-
-enum { ARGUMENTS_MAX = 1 + CHILD_FIXED + 2 * CHILD_FIELDS };
 
 _Static_assert(1 + CHILD_FIELDS * CHILD_VALUE_BYTES <= CHILD_MESSAGE_BYTES, "what fits is heard whole");
 
@@ -46,11 +43,10 @@ struct child {
 struct keeper {
 	const struct child_job *job;
 	int socket, signals;
-	char path[PATH_MAX];                            /* of the program, once found */
-	char values[CHILD_FIELDS][CHILD_VALUE_BYTES];   /* what it was told last */
-	const char *arguments[ARGUMENTS_MAX + 1];       /* point there, and into the job */
-	pid_t pid;                                      /* of the program; 0: none runs */
-	uint64_t started_ms, again_at_ms;        /* again_at_ms 0: no start is due */
+	char path[PATH_MAX];              /* of the program, once found */
+	struct child_call call;           /* as it was told last */
+	pid_t pid;                        /* of the program; 0: none runs */
+	uint64_t started_ms, again_at_ms; /* again_at_ms 0: no start is due */
 	uint64_t delay_ms;
 	bool leaving; /* the whole service is being ended */
 };
@@ -134,11 +130,11 @@ static void tell_who(int socket)
 
 __attribute__((noreturn)) static void become_program(const struct keeper *k, pid_t keeper)
 {
-	char *arguments[ARGUMENTS_MAX + 1] = {NULL}; /* exec's own type: it changes none of them */
+	char *arguments[CHILD_ARGUMENTS_MAX + 1] = {NULL}; /* exec's own type: it changes none of them */
 	sigset_t none;
 
-	for (size_t i = 0; k->arguments[i] != NULL; i++)
-		arguments[i] = (char *)(uintptr_t)k->arguments[i];
+	for (size_t i = 0; k->call.arguments[i] != NULL; i++)
+		arguments[i] = (char *)(uintptr_t)k->call.arguments[i];
 	(void)prctl(PR_SET_DUMPABLE, 1); /* its own files below /proc are ours again */
 
 	sigemptyset(&none);
@@ -223,67 +219,19 @@ static void see_end(struct keeper *k)
 	put_off(k, what);
 }
 
-static bool fits(const struct child_field *f, const char *value)
-{
-	if (*value == '\0')
-		return !f->needed;
-	return *value != '-' && strlen(value) < CHILD_VALUE_BYTES && f->fits(value);
-}
-
-/* What of a message to run does not fit; NULL: all of it does, and values[] is where they are. */
-static const char *find_misfit(const struct child_job *job, const char *message, size_t len, const char *values[CHILD_FIELDS])
-{
-	const char *at = message + 1, *end = message + len;
-
-	for (size_t i = 0; i < job->count; i++) {
-		const char *zero = memchr(at, '\0', (size_t)(end - at));
-		if (zero == NULL)
-			return "too few values";
-		if (!fits(&job->fields[i], at))
-			return job->fields[i].option;
-		values[i] = at;
-		at = zero + 1;
-	}
-	return at == end ? NULL : "too many values";
-}
-
-/* The program's name, what never changes, and what was told. */
-static void take_values(struct keeper *k, const char *const values[CHILD_FIELDS])
-{
-	const struct child_job *job = k->job;
-	size_t n = 0;
-
-	k->arguments[n++] = job->program;
-	for (size_t i = 0; job->fixed[i] != NULL; i++)
-		k->arguments[n++] = job->fixed[i];
-	for (size_t i = 0; i < job->count; i++) {
-		snprintf(k->values[i], sizeof(k->values[i]), "%s", values[i]);
-		if (*values[i] == '\0')
-			continue;
-		k->arguments[n++] = job->fields[i].option;
-		k->arguments[n++] = k->values[i];
-	}
-	k->arguments[n] = NULL;
-}
-
 static void obey(struct keeper *k, const char *message, size_t len)
 {
-	const char *values[CHILD_FIELDS], *misfit = NULL;
-	bool run = message[0] == RUN;
+	const char *values[CHILD_FIELDS], *misfit = child_call_misfit(k->job, message, len, values);
 
-	if (run)
-		misfit = find_misfit(k->job, message, len, values);
-	else if (message[0] != STOP || len != 1)
-		misfit = "no such message";
 	if (misfit != NULL) {
 		say(k, "%s stays as it is: what it was to be told is refused: %s", k->job->program, misfit);
 		return;
 	}
 	end_program(k);
 	k->delay_ms = k->again_at_ms = 0;
-	if (!run || k->leaving)
+	if (message[0] == CHILD_STOP || k->leaving)
 		return;
-	take_values(k, values);
+	child_call_fill(&k->call, k->job, values);
 	start(k);
 }
 
@@ -419,7 +367,7 @@ int child_run(struct child *c, const char *const *values)
 
 	if (values == NULL)
 		c->program = 0; /* its number may be somebody else's soon */
-	message[0] = values != NULL ? RUN : STOP;
+	message[0] = values != NULL ? CHILD_RUN : CHILD_STOP;
 	for (size_t i = 0; values != NULL && i < c->count; i++) {
 		const char *value = values[i] != NULL ? values[i] : "";
 		size_t octets = strlen(value) + 1;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the seeds of the fuzz targets that read text, or words of one octet: control, resolv, page, fault, bridge."""
+"""Writes the seeds of the fuzz targets that read text, or words of one octet: control, resolv, page, fault, bridge,
+keeper."""
 
 import json
 
@@ -91,8 +92,26 @@ BRIDGE = {
     "strange": message(1, b"s") + message(0, b"\0") + message(3, b"\0x") + message(0, b"\xff" * 200) + message(0, b""),
 }
 
+KEEPER = {
+    "usual": b"r127.0.0.1:9553\0dns.corp.example\0json\0debug\0",
+    "least": b"r[::1]:9553\0\0\0\0",
+    "stop": b"s",
+    "stop_more": b"s\0",
+    "options": b"r-x\0--control\0-\0--sandbox=off\0",
+    "later_option": b"r127.0.0.1:9553\0-x\0\0\0",
+    "no_address": b"r\0dns.test\0json\0info\0",
+    "wrong_words": b"r127.0.0.1:99999\0a..b\0xml\0loud\0",
+    "too_few": b"r127.0.0.1\0\0\0",
+    "too_many": b"r127.0.0.1\0\0\0\0/bin/sh\0",
+    "open_end": b"r127.0.0.1\0\0\0info",
+    "program": b"x/bin/sh\0-c\0id\0",
+    "longest": b"r127.0.0.1\0" + b"a" * 511 + b"\0\0\0",
+    "too_long": b"r127.0.0.1\0" + b"a" * 512 + b"\0\0\0",
+}
+
 write("control", CONTROL)
 write("resolv", RESOLV)
 write("page", PAGE)
 write("fault", FAULT)
 write("bridge", BRIDGE)
+write("keeper", KEEPER)
