@@ -187,7 +187,7 @@ static int share_passed(struct bindings *b, struct binding *row, enum listen_kin
 	size_t n = found != NULL ? find_passed(b, row, kind, found) : 0;
 	int error = found == NULL ? -ENOMEM : n == 0 ? 1 : 0;
 
-	row->shared = n > 0;
+	row->shared |= n > 0;
 	for (size_t i = 0; error == 0 && i < MAX(n, (size_t)b->workers); i++) {
 		int fd = fcntl(found[i % n]->fd, F_DUPFD_CLOEXEC, 0);
 		found[i % n]->used = true;

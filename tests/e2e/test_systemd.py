@@ -197,6 +197,36 @@ class Systemd(Case):
                 child.terminate()
                 self.assertEqual(child.wait(PATIENCE_S), 0)
 
+    def test_passed_socket_hears_again_when_a_reload_brings_its_address_back(self):
+        """Of one kind alone, the other being bound by us: the manager's socket outlives us, and whatever was done to it."""
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            with self.subTest(kind=kind), socket.socket(socket.AF_INET, kind) as passed:
+                ips = [LOOPBACK.ip() for _ in range(2)]
+                away, stays = (Address(ip, LOOPBACK.port(ip), None) for ip in ips)
+                passed.bind((away.ip, away.port))
+                if kind == socket.SOCK_STREAM:
+                    passed.listen()
+                conf = os.path.join(self.stage.folder, f"activated-{kind}.conf")
+
+                def listen(*where):
+                    with open(conf, "w", encoding="utf-8") as file:
+                        listed = [f"{a.ip}:{a.port}" for a in where]
+                        file.write(f"listen: {listed}\nzones: []\nlocal-upstreams: ['127.0.0.1:1']\ncontrol: {conf}.sock\n")
+
+                def reload(*where):
+                    listen(*where)
+                    subprocess.run([R53FWD, "reload", "--control", f"{conf}.sock"], check=True, capture_output=True, timeout=PATIENCE_S)
+
+                listen(away, stays)
+                child, _ = self.activate((passed,), "--zones", conf)
+                self.expect(ask(away, "localhost", tcp=kind == socket.SOCK_STREAM))
+                reload(stays)
+                reload(away, stays)
+                for tcp in (False, True):
+                    self.expect(ask(away, "localhost", tcp=tcp))
+                child.terminate()
+                self.assertEqual(child.wait(PATIENCE_S), 0)
+
     def test_passed_socket_that_listen_does_not_name_is_said(self):
         ip = LOOPBACK.ip()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:

@@ -342,6 +342,8 @@ static void passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound(v
 	assert_true(bindings_pass(&b, fd, 1));
 	assert_true(bindings_prepare(&b, &c));
 	assert_int_equal(b.rows[0].count, 2 * WORKERS);
+	/* Whoever takes the address away must not make it deaf: its owner has it still. */
+	assert_true(b.rows[0].shared);
 	for (size_t i = 0; i < WORKERS; i++) {
 		assert_true(same_socket(b.rows[0].sockets[i].fd, fd));
 		assert_true(fcntl(b.rows[0].sockets[i].fd, F_GETFL) & O_NONBLOCK);
