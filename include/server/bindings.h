@@ -37,7 +37,14 @@ struct binding_passed {
 	bool used;
 };
 
-enum { BINDINGS_REFUSAL_MAX = 384, BINDINGS_LEFT = 16 };
+/* What a reload took away. The socket is bound by us until the last reply has left, FORWARD_DEADLINE_US later at most: so long we may bind
+ * beside it, and no longer, for then whoever is bound there is somebody else. */
+struct binding_left {
+	struct addr addr;
+	uint64_t until_us;
+};
+
+enum { BINDINGS_REFUSAL_MAX = 384, BINDINGS_LEFT_US = 5 * US_PER_S };
 
 struct bindings {
 	struct binding *rows; /* heap */
@@ -45,7 +52,7 @@ struct bindings {
 	uint32_t workers;
 	struct binding_passed *passed; /* heap */
 	size_t passed_count;
-	struct addr left[BINDINGS_LEFT]; /* what the last commit took away: bound by us, perhaps, until the last replies have left */
+	struct binding_left *left; /* heap */
 	size_t left_count;
 	char refusal[BINDINGS_REFUSAL_MAX]; /* why bindings_prepare last said no, in one sentence; empty: without memory */
 };
@@ -62,11 +69,11 @@ NODISCARD bool bindings_inherit(struct bindings *b, const int *fds, size_t count
 NODISCARD bool bindings_pass(struct bindings *b, int first, size_t count);
 
 /* Binds what `c` wants and is not there yet. On failure says why in one sentence, gives back what it bound, and returns false. */
-NODISCARD bool bindings_prepare(struct bindings *b, const struct config *c);
+NODISCARD bool bindings_prepare(struct bindings *b, const struct config *c, uint64_t now_us);
 void bindings_cancel(struct bindings *b);
 
 /* Hands new sockets to the workers and takes those away that are not wanted any more. Before the workers run, it adds directly. */
-NODISCARD bool bindings_commit(struct bindings *b, struct worker **workers, bool running);
+NODISCARD bool bindings_commit(struct bindings *b, struct worker **workers, bool running, uint64_t now_us);
 
 /* Where we listen, and which of the passed sockets nobody serves. */
 void bindings_log(const struct bindings *b);

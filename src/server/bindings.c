@@ -66,6 +66,9 @@ void bindings_deinit(struct bindings *b)
 	free(b->passed);
 	b->passed = NULL;
 	b->passed_count = 0;
+	free(b->left);
+	b->left = NULL;
+	b->left_count = 0;
 }
 
 static struct binding *find(struct bindings *b, const struct addr *a)
@@ -200,22 +203,47 @@ static int share_passed(struct bindings *b, struct binding *row, enum listen_kin
 	return error;
 }
 
-/* ---- bound by us */
+/* ---- left by us */
 
-static bool was_left(const struct bindings *b, const struct addr *a)
+static struct binding_left *find_left(struct bindings *b, const struct addr *a)
 {
 	for (size_t i = 0; i < b->left_count; i++)
-		if (addr_equal(&b->left[i], a))
-			return true;
-	return false;
+		if (addr_equal(&b->left[i].addr, a))
+			return &b->left[i];
+	return NULL;
 }
 
+/* Whoever serves there from now on is not we. */
+static void forget_left(struct bindings *b, uint64_t now_us)
+{
+	for (size_t i = b->left_count; i-- > 0;)
+		if (now_us >= b->left[i].until_us)
+			b->left[i] = b->left[--b->left_count];
+}
+
+/* Without memory it is not known: then the address is in use until the last reply has left. */
+static void note_left(struct bindings *b, const struct addr *a, uint64_t now_us)
+{
+	struct binding_left *l = find_left(b, a);
+
+	if (l == NULL) {
+		struct binding_left *grown = realloc(b->left, (b->left_count + 1) * sizeof(*grown));
+		if (grown == NULL)
+			return;
+		b->left = grown;
+		l = &grown[b->left_count++];
+	}
+	*l = (struct binding_left){*a, now_us + BINDINGS_LEFT_US};
+}
+
+/* ---- bound by us */
+
 /* One who was bound there a moment ago may find himself in the way. */
-static int open_socket(const struct bindings *b, const struct addr *a, enum listen_kind kind, bool join)
+static int open_socket(struct bindings *b, const struct addr *a, enum listen_kind kind, bool join)
 {
 	int fd = listen_open(a, kind, join);
 
-	return fd == -EADDRINUSE && was_left(b, a) ? listen_open(a, kind, true) : fd;
+	return fd == -EADDRINUSE && find_left(b, a) != NULL ? listen_open(a, kind, true) : fd;
 }
 
 /* The sockets of one kind that are missing. 0, or the error. */
@@ -322,9 +350,10 @@ static bool is_covered(const struct bindings *b, const struct addr *a)
 	return false;
 }
 
-bool bindings_prepare(struct bindings *b, const struct config *c)
+bool bindings_prepare(struct bindings *b, const struct config *c, uint64_t now_us)
 {
 	b->refusal[0] = '\0';
+	forget_left(b, now_us);
 	for (size_t i = 0; i < b->count; i++)
 		b->rows[i].wanted = false;
 	for (size_t i = 0; i < c->listen_count; i++) {
@@ -372,11 +401,10 @@ static bool hand_out(struct binding *row, struct worker **workers, uint32_t coun
 	return ok;
 }
 
-bool bindings_commit(struct bindings *b, struct worker **workers, bool running)
+bool bindings_commit(struct bindings *b, struct worker **workers, bool running, uint64_t now_us)
 {
 	bool ok = true;
 
-	b->left_count = 0;
 	for (size_t i = b->count; i-- > 0;) {
 		struct binding *row = &b->rows[i];
 		if (row->sockets != NULL && row->wanted) {
@@ -386,8 +414,7 @@ bool bindings_commit(struct bindings *b, struct worker **workers, bool running)
 			for (uint32_t w = 0; w < b->workers; w++)
 				gone &= worker_remove_listener(workers[w], &row->addr, ours);
 			ok &= gone;
-			if (b->left_count < BINDINGS_LEFT)
-				b->left[b->left_count++] = row->addr;
+			note_left(b, &row->addr, now_us);
 			/* Else the next commit tells them again. */
 			if (gone)
 				remove_row(b, i);

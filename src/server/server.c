@@ -177,7 +177,7 @@ static bool read_again(struct server *s, FILE *said)
 	if (c == NULL)
 		return false;
 	keep_what_was_started(s, c, said);
-	if (!bindings_prepare(&s->bindings, c)) {
+	if (!bindings_prepare(&s->bindings, c, loop_clock_us())) {
 		fprintf(said, "%s\n", s->bindings.refusal);
 		config_free(c);
 		return false;
@@ -191,7 +191,7 @@ static bool read_again(struct server *s, FILE *said)
 		return false;
 	}
 	hand_over(s, next);
-	if (!bindings_commit(&s->bindings, s->workers, true))
+	if (!bindings_commit(&s->bindings, s->workers, true, loop_clock_us()))
 		log_error("out of memory: not every worker has begun at a new address, or left an old one");
 	warn_without_local(next);
 	look_after_http(s);
@@ -449,7 +449,7 @@ static bool start_workers(struct server *s)
 		if (s->workers[i] == NULL)
 			return false;
 	}
-	if (!start_upkeep(s, descriptors) || !bindings_commit(&s->bindings, s->workers, false))
+	if (!start_upkeep(s, descriptors) || !bindings_commit(&s->bindings, s->workers, false, loop_clock_us()))
 		return false;
 	for (uint32_t i = 0; i < s->worker_count; i++)
 		if (worker_start(s->workers[i]) != 0)
@@ -559,7 +559,7 @@ static bool take_sockets(struct server *s, const struct config *c, size_t passed
 {
 	if (s->options->takeover && !succession_ask(&s->succession, c, &s->bindings))
 		return false;
-	if (bindings_pass(&s->bindings, PASSED_FIRST, passed) && bindings_prepare(&s->bindings, c))
+	if (bindings_pass(&s->bindings, PASSED_FIRST, passed) && bindings_prepare(&s->bindings, c, loop_clock_us()))
 		return confine_become(c);
 	log_error("%s", *s->bindings.refusal != '\0' ? s->bindings.refusal : "cannot start: out of memory");
 	return false;

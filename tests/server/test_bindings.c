@@ -15,7 +15,7 @@
 #include "net/listen.h"
 #include "server/bindings.h"
 
-enum { WORKERS = 2 };
+enum { WORKERS = 2, NOW_US = 1000 * US_PER_S };
 
 /* A port that is free of both kinds at an address of this process's own; `fd` holds it until it is closed. */
 static struct addr reserve(int *fd, enum listen_kind kind)
@@ -67,7 +67,7 @@ static void every_worker_gets_a_socket_of_each_kind(void **state)
 	(void)state;
 	close(fd);
 	bindings_init(&b, WORKERS);
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	assert_int_equal(b.count, 1);
 	for (int i = 0; i < 2 * WORKERS; i++)
 		assert_true(b.rows[0].sockets[i].fd >= 0);
@@ -91,7 +91,7 @@ static void port_in_use_by_our_own_kind_is_refused_and_nothing_stays_bound(void 
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	bindings_init(&b, WORKERS);
-	assert_false(bindings_prepare(&b, &c));
+	assert_false(bindings_prepare(&b, &c, NOW_US));
 	assert_int_equal(b.count, 0);
 	assert_false(is_bound(&free_one));
 	bindings_deinit(&b);
@@ -109,13 +109,13 @@ static void cancelled_change_leaves_what_was_there(void **state)
 	close(fd[0]);
 	close(fd[1]);
 	bindings_init(&b, WORKERS);
-	assert_true(bindings_prepare(&b, &first));
+	assert_true(bindings_prepare(&b, &first, NOW_US));
 	/* As if the workers had them: only what is new is given back by a cancel. */
 	struct binding_socket *kept = b.rows[0].sockets;
 	size_t count = b.rows[0].count;
 	b.rows[0].sockets = NULL;
 	b.rows[0].count = 0;
-	assert_true(bindings_prepare(&b, &more));
+	assert_true(bindings_prepare(&b, &more, NOW_US));
 	assert_int_equal(b.count, 2);
 	bindings_cancel(&b);
 	assert_int_equal(b.count, 1);
@@ -169,7 +169,7 @@ static void inherited_sockets_are_added_to_when_there_are_more_workers(void **st
 	(void)state;
 	bindings_init(&b, 3);
 	assert_true(bindings_inherit(&b, fds, open_as_another(&a, 1, fds)));
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	assert_int_equal(b.count, 1);
 	assert_int_equal(b.rows[0].count, 6);
 	assert_int_equal(b.rows[0].sockets[0].fd, fds[0]);
@@ -187,7 +187,7 @@ static void inherited_sockets_are_all_kept_when_there_are_fewer_workers(void **s
 	(void)state;
 	bindings_init(&b, 1);
 	assert_true(bindings_inherit(&b, fds, open_as_another(&a, 4, fds)));
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	assert_int_equal(b.rows[0].count, 8);
 	bindings_deinit(&b);
 	assert_false(is_bound(&a));
@@ -203,7 +203,7 @@ static void inherited_sockets_that_nobody_wants_are_closed(void **state)
 	(void)state;
 	bindings_init(&b, WORKERS);
 	assert_true(bindings_inherit(&b, fds, open_as_another(&a[0], 2, fds)));
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	assert_int_equal(count_bound(&b, &a[1]), 2 * WORKERS);
 	/* What is wanted is handed to workers, which there are none of here. */
 	for (size_t i = 0; i < b.count; i++)
@@ -211,7 +211,7 @@ static void inherited_sockets_that_nobody_wants_are_closed(void **state)
 			b.rows[i].wanted = false;
 	struct worker *none[WORKERS] = {NULL};
 	b.workers = 0;
-	assert_true(bindings_commit(&b, none, false));
+	assert_true(bindings_commit(&b, none, false, NOW_US));
 	assert_int_equal(b.count, 0);
 	assert_false(is_bound(&a[0]));
 	bindings_deinit(&b);
@@ -258,8 +258,8 @@ static void our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one(void
 	for (int turn = 0; turn < 2; turn++) {
 		struct config first = wanting(&both[turn], 1), then = wanting(&both[1 - turn], 1);
 		bindings_init(&b, WORKERS);
-		assert_true(bindings_prepare(&b, &first));
-		assert_true(bindings_prepare(&b, &then));
+		assert_true(bindings_prepare(&b, &first, NOW_US));
+		assert_true(bindings_prepare(&b, &then, NOW_US));
 		assert_int_equal(b.count, 2);
 		/* The one on one is kept beside that on all: the kernel prefers it as long as it is bound. */
 		for (size_t i = 0; i < 2; i++)
@@ -270,12 +270,12 @@ static void our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one(void
 	int fd = listen_open(&both[0], LISTEN_UDP, false);
 	struct config c = wanting(&both[1], 1);
 	bindings_init(&b, WORKERS);
-	assert_false(bindings_prepare(&b, &c));
+	assert_false(bindings_prepare(&b, &c, NOW_US));
 	bindings_deinit(&b);
 	close(fd);
 }
 
-/* Until the last reply has left from there. */
+/* Until the last reply has left from there, however many reloads come meanwhile. */
 static void our_own_socket_that_is_not_gone_yet_is_not_in_the_way(void **state)
 {
 	struct addr a[] = {free_address(), free_address()};
@@ -284,19 +284,70 @@ static void our_own_socket_that_is_not_gone_yet_is_not_in_the_way(void **state)
 
 	(void)state;
 	bindings_init(&b, 0);
-	assert_true(bindings_prepare(&b, &first));
+	assert_true(bindings_prepare(&b, &first, NOW_US));
 	int going = listen_open(&a[0], LISTEN_UDP, false);
-	assert_true(bindings_prepare(&b, &then));
-	assert_true(bindings_commit(&b, NULL, true));
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(bindings_prepare(&b, &then, NOW_US + i * US_PER_S));
+		assert_true(bindings_commit(&b, NULL, true, NOW_US + i * US_PER_S));
+	}
 	b.workers = WORKERS;
-	assert_true(bindings_prepare(&b, &first));
+	assert_true(bindings_prepare(&b, &first, NOW_US + 4 * US_PER_S));
 	assert_int_equal(count_bound(&b, &a[0]), 2 * WORKERS);
 	bindings_deinit(&b);
 	/* That of another is. */
 	bindings_init(&b, WORKERS);
-	assert_false(bindings_prepare(&b, &first));
+	assert_false(bindings_prepare(&b, &first, NOW_US));
 	bindings_deinit(&b);
 	close(going);
+}
+
+static void address_that_was_left_long_ago_may_be_somebody_elses(void **state)
+{
+	struct addr a[] = {free_address(), free_address()};
+	struct config first = wanting(&a[0], 1), then = wanting(&a[1], 1);
+	struct bindings b;
+
+	(void)state;
+	bindings_init(&b, 0);
+	for (uint32_t turn = 0; turn < 2; turn++) {
+		assert_true(bindings_prepare(&b, &first, NOW_US + turn * US_PER_S));
+		assert_true(bindings_prepare(&b, &then, NOW_US + turn * US_PER_S));
+		assert_true(bindings_commit(&b, NULL, true, NOW_US + turn * US_PER_S));
+	}
+	/* Of our own kind, which shares its ports among its workers. */
+	int other = listen_open(&a[0], LISTEN_UDP, false);
+	b.workers = WORKERS;
+	assert_true(bindings_prepare(&b, &first, NOW_US + US_PER_S + BINDINGS_LEFT_US - 1));
+	bindings_cancel(&b);
+	assert_false(bindings_prepare(&b, &first, NOW_US + US_PER_S + BINDINGS_LEFT_US));
+	bindings_deinit(&b);
+	close(other);
+}
+
+static void as_many_addresses_as_there_may_be_are_remembered_when_they_are_left(void **state)
+{
+	enum { MANY = 40 };
+	struct addr a[MANY], other = free_address();
+	struct config first = wanting(a, MANY), then = wanting(&other, 1);
+	struct bindings b;
+	int going[MANY];
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		a[i] = reserve(&going[i], LISTEN_UDP);
+	for (int i = 0; i < MANY; i++)
+		close(going[i]);
+	bindings_init(&b, 0);
+	assert_true(bindings_prepare(&b, &first, NOW_US));
+	assert_true(bindings_prepare(&b, &then, NOW_US));
+	assert_true(bindings_commit(&b, NULL, true, NOW_US));
+	for (int i = 0; i < MANY; i++)
+		going[i] = listen_open(&a[i], LISTEN_UDP, false);
+	b.workers = 1;
+	assert_true(bindings_prepare(&b, &first, NOW_US));
+	bindings_deinit(&b);
+	for (int i = 0; i < MANY; i++)
+		close(going[i]);
 }
 
 /* A bound socket under the lowest number that is free, as a service manager leaves it. */
@@ -340,7 +391,7 @@ static void passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound(v
 	int fd = bound(addr_format(&a, text), SOCK_DGRAM, 0);
 	bindings_init(&b, WORKERS);
 	assert_true(bindings_pass(&b, fd, 1));
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	assert_int_equal(b.rows[0].count, 2 * WORKERS);
 	/* Whoever takes the address away must not make it deaf: its owner has it still. */
 	assert_true(b.rows[0].shared);
@@ -352,7 +403,7 @@ static void passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound(v
 		assert_false(same_socket(b.rows[0].sockets[i].fd, fd));
 	/* It stays for a reload that takes the address away and brings it back. */
 	bindings_cancel(&b);
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	assert_true(same_socket(b.rows[0].sockets[0].fd, fd));
 	bindings_deinit(&b);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
@@ -374,7 +425,7 @@ static void more_passed_sockets_than_workers_are_all_served(void **state)
 	assert_int_equal(third, first + 2);
 	bindings_init(&b, WORKERS);
 	assert_true(bindings_pass(&b, first, 3));
-	assert_true(bindings_prepare(&b, &c));
+	assert_true(bindings_prepare(&b, &c, NOW_US));
 	for (int i = 0; i < 3; i++)
 		assert_true(same_socket(b.rows[0].sockets[i].fd, first + i));
 	bindings_deinit(&b);
@@ -428,6 +479,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_socket_of_the_internet_is_not_inherited),
 		cmocka_unit_test(our_own_socket_on_all_addresses_is_not_in_the_way_of_one_on_one),
 		cmocka_unit_test(our_own_socket_that_is_not_gone_yet_is_not_in_the_way),
+		cmocka_unit_test(address_that_was_left_long_ago_may_be_somebody_elses),
+		cmocka_unit_test(as_many_addresses_as_there_may_be_are_remembered_when_they_are_left),
 		cmocka_unit_test(passed_socket_is_shared_by_the_workers_and_the_other_kind_is_bound),
 		cmocka_unit_test(more_passed_sockets_than_workers_are_all_served),
 		cmocka_unit_test(passed_socket_that_takes_ipv4_as_well_is_refused_with_the_remedy),
