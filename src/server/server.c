@@ -14,6 +14,7 @@
 #include "server/confine.h"
 #include "server/console.h"
 #include "server/descriptors.h"
+#include "server/follower.h"
 #include "server/herald.h"
 #include "server/keeper.h"
 #include "server/load.h"
@@ -49,7 +50,7 @@ struct server {
 	uint64_t left_out, shortages; /* lines about queries; what was not sent, and rests of accepting: as far as that was said */
 	struct keeper *keeper;
 	struct random random;
-	bool resolv_warned;
+	struct follower follower;
 };
 
 /* ---- upkeep's world */
@@ -88,13 +89,6 @@ static void on_changed(void *arg, const char *pool_name, struct upstream *upstre
 }
 
 /* ---- configuration */
-
-/* False if it could not be looked at, for want of descriptors say: `r` is empty then. */
-static bool read_resolv(const struct config *c, struct resolv *r)
-{
-	memset(r, 0, sizeof(*r));
-	return !c->local_from_resolv || resolv_read(r, resolv_paths(), c->listen, c->listen_count);
-}
 
 static void warn_without_local(const struct snapshot *s)
 {
@@ -182,8 +176,7 @@ static bool read_again(struct server *s, FILE *said)
 		config_free(c);
 		return false;
 	}
-	if (!read_resolv(c, &r) || (c->local_from_resolv && r.count == 0))
-		r = s->snapshot->resolv; /* the watch sees what has changed; one that leaves nobody is no change */
+	follower_reload(&s->follower, c, &s->snapshot->resolv, &r);
 	struct snapshot *next = snapshot_new(c, &r, s->snapshot);
 	if (next == NULL) {
 		bindings_cancel(&s->bindings);
@@ -231,34 +224,16 @@ static uint64_t sum(const struct server *s, enum metric which)
 	return n;
 }
 
-/* resolv.conf, looked at each second: replaced, rewritten or bind-mounted files are all seen alike. */
 static void watch_resolv(struct server *s)
 {
-	const struct resolv *taken = &s->snapshot->resolv;
 	struct resolv r;
 
-	if (!s->snapshot->config->local_from_resolv)
+	if (!follower_look(&s->follower, s->snapshot->config, &s->snapshot->resolv, &r))
 		return;
-	if (!read_resolv(s->snapshot->config, &r))
-		return;
-	if (resolv_same_servers(&r, taken)) {
-		s->resolv_warned = false;
-		return;
-	}
-	bool lost = taken->path != NULL && r.path != taken->path && confine_denies(taken->path);
-	if (lost || r.count == 0) {
-		if (lost && !s->resolv_warned)
-			log_warn("%s cannot be read by this process any more; the last local upstreams are kept until a restart",
-				 taken->path);
-		else if (!s->resolv_warned)
-			log_warn("resolv.conf names nobody but us any more; the last local upstreams are kept");
-		s->resolv_warned = true;
-		return;
-	}
 	struct snapshot *next = snapshot_renew(s->snapshot, &r);
 	if (next == NULL)
 		return;
-	s->resolv_warned = false;
+	s->follower.warned = false;
 	hand_over(s, next);
 	log_info("local upstreams are taken from %s: %zu", r.path, r.count);
 }
@@ -584,7 +559,7 @@ int server_run(const struct server_options *options)
 	signal(SIGPIPE, SIG_IGN); /* not of the keeper's, who is a process of its own by now */
 	descriptors_raise();
 	s.worker_count = wanted_workers(c);
-	(void)read_resolv(c, &r); /* what cannot be read now will be seen by the watch */
+	follower_begin(&s.follower, resolv_paths(), c, &r);
 	bindings_init(&s.bindings, s.worker_count);
 	succession_init(&s.succession);
 	bool bound = take_sockets(&s, c, passed);
