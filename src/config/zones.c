@@ -97,7 +97,7 @@ static bool is_network(const char *text)
 
 static bool is_ascii(const char *text)
 {
-	while (*text > 0)
+	while (*text != '\0' && (unsigned char)*text < 0x80)
 		text++;
 	return *text == '\0';
 }
