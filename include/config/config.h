@@ -213,7 +213,8 @@ bool config_is_host(const char *text);
 
 /* `control:` of a file that may be wrong in all else, be no YAML even: whoever asks a running daemon for its state must not have to mend
  * the file first. Heap; the default where the file says none, and where it does not tell: then -errno is why it cannot be read, -EINVAL
- * that what it says is no path. NULL and -ENOMEM without memory. */
+ * that what it says is no path, -EBADMSG that it is no YAML and seems to say it, but not in a line of its own that begins with `control:`.
+ * NULL and -ENOMEM without memory. */
 NODISCARD int config_read_control(const char *path, char **control);
 
 /* The digest that config_load would find now. 0, or -errno when the file cannot be read (-EFBIG: too large; -ENXIO: it is no regular

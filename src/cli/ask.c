@@ -24,7 +24,7 @@ char *ask_path(const struct cli *c, char why[ASK_WHY_MAX])
 		return control;
 	/* Another daemon may have the default one. */
 	snprintf(why, ASK_WHY_MAX, "%s: %s: it does not say where its daemon listens to commands, --control does", c->zones_path,
-		 error == -EINVAL ? "`control` is no path" : strerror(-error));
+		 error == -EINVAL ? "`control` is no path" : error == -EBADMSG ? "it is no YAML" : strerror(-error));
 	free(control);
 	return NULL;
 }

@@ -470,6 +470,44 @@ static size_t find_control_line(const char *text, size_t len, const char **line)
 	return 0;
 }
 
+static bool is_of_word(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.' || c == '/';
+}
+
+/* `at` stands behind a word that may be a key: quoted, with blanks behind it, or the long way, `? control`. */
+static bool is_key(const char *line, const char *word, const char *at, const char *end)
+{
+	if ((word > line && is_of_word(word[-1])) || (at < end && is_of_word(*at)))
+		return false;
+	while (at < end && strchr("\"' \t", *at) != NULL && *at != '\0')
+		at++;
+	while (word > line && strchr("\"' \t", word[-1]) != NULL && word[-1] != '\0')
+		word--;
+	return (at < end && *at == ':') || (word > line && word[-1] == '?');
+}
+
+/* Whether a text that is no YAML as a whole may say `control` in a way that find_control_line does not understand. */
+static bool may_say_control(const char *text, size_t len)
+{
+	static const char word[] = "control";
+	const char *end = text + len, *stop;
+
+	for (const char *line = text; line < end; line = stop < end ? stop + 1 : end) {
+		stop = memchr(line, '\n', (size_t)(end - line));
+		stop = stop ? stop : end;
+		while (line < stop && (*line == ' ' || *line == '\t'))
+			line++;
+		const char *at = line < stop && *line != '#' ? line : stop;
+		while ((at = memmem(at, (size_t)(stop - at), word, sizeof(word) - 1)) != NULL) {
+			at += sizeof(word) - 1;
+			if (is_key(line, at - (sizeof(word) - 1), at, stop))
+				return true;
+		}
+	}
+	return false;
+}
+
 int config_read_control(const char *path, char **control)
 {
 	struct yaml_tree *tree = NULL;
@@ -482,7 +520,9 @@ int config_read_control(const char *path, char **control)
 	ssize_t len = read_source(path, MAY_WAIT, &text);
 	if (len >= 0)
 		tree = yaml_tree_read(text, (size_t)len, &d);
-	size_t octets = len >= 0 && !tree ? find_control_line(text, (size_t)len, &line) : 0;
+	bool broken = len >= 0 && !tree;
+	size_t octets = broken ? find_control_line(text, (size_t)len, &line) : 0;
+	bool unclear = broken && octets == 0 && may_say_control(text, (size_t)len);
 	if (octets > 0) {
 		diagnostics_deinit(&d);
 		tree = yaml_tree_read(line, octets, &d);
@@ -494,5 +534,5 @@ int config_read_control(const char *path, char **control)
 	diagnostics_deinit(&d);
 	if (!*control)
 		return -ENOMEM;
-	return len < 0 ? (int)len : (there || octets > 0) && !found ? -EINVAL : 0;
+	return len < 0 ? (int)len : unclear ? -EBADMSG : (there || octets > 0) && !found ? -EINVAL : 0;
 }

@@ -46,6 +46,19 @@ static void file_that_was_named_and_does_not_tell_is_an_error(void **state)
 				 "--control does");
 	assert_null(ask_try(&c, json_pack("{s:s}", "command", "x"), ASK_MS, why));
 	assert_non_null(strstr(why, "/nowhere/zones.conf"));
+	char file[] = "/tmp/r53fwd-ask-XXXXXX", expected[ASK_WHY_MAX];
+	int fd = mkstemp(file);
+	assert_int_equal(write(fd, "{control: /a/b.sock, zones: [}", 30), 30);
+	close(fd);
+	c.zones_path = file;
+	assert_null(ask_path(&c, why));
+	snprintf(expected, sizeof(expected),
+		 "%s: it is no YAML: it does not say where its daemon listens to commands, --control does", file);
+	assert_string_equal(why, expected);
+	/* Nobody has named it: the default is whose it is. */
+	c.zones_given = false;
+	expect_path(&c, "/run/r53fwd/control.sock");
+	unlink(file);
 }
 
 /* What is asked by a command of the test's own. */

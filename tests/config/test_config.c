@@ -300,12 +300,38 @@ static void control_is_found_in_a_file_that_is_wrong(void **state)
 	expect_control("control: /a/b.sock\nzones:\n\t- x\n", 0, "/a/b.sock");
 	expect_control("zones: [\ncontrol: /a/b.sock", 0, "/a/b.sock");
 	expect_control("zones: [\n", 0, standard);
-	expect_control("zones: [\n  control: /a/b.sock\n", 0, standard);
 	expect_control("control: [no yaml\n", -EINVAL, standard);
 	char *control;
 	assert_int_equal(config_read_control("/nowhere/zones.conf", &control), -ENOENT);
 	assert_string_equal(control, standard);
 	free(control);
+}
+
+/* The default one may be another daemon's. */
+static void control_that_a_file_seems_to_say_is_not_the_default(void **state)
+{
+	static const char *const unclear[] = {
+		"  control: /a/b.sock\n", "\"control\": /a/b.sock\n", "'control': /a/b.sock\n", "control : /a/b.sock\n",
+		"{workers: 1, control: /a/b.sock}\n", "{\"control\":/a/b.sock}\n", "? control\n: /a/b.sock\n", "&a control: /a/b.sock\n",
+		"\xef\xbb\xbf" "control: /a/b.sock\n", "\tcontrol:\t/a/b.sock", "workers: 1\rcontrol: /a/b.sock\r",
+	};
+	static const char *const nothing[] = {
+		"# control: /a/b.sock\n", "\t # \"control\": /a/b.sock\n", "access-control: x\n", "persist: /a/control.x: y\n", "control\n",
+		"controls: x\n", "# the control socket\n", "control", "no-control", "",
+	};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(unclear); i++) {
+		snprintf(text, sizeof(text), "%szones: [\n", unclear[i]);
+		expect_control(text, -EBADMSG, "/run/r53fwd/control.sock");
+		snprintf(text, sizeof(text), "zones: [\n%s", unclear[i]);
+		expect_control(text, -EBADMSG, "/run/r53fwd/control.sock");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(nothing); i++) {
+		snprintf(text, sizeof(text), "zones: [\n%s", nothing[i]);
+		expect_control(text, 0, "/run/r53fwd/control.sock");
+	}
 }
 
 static void the_environment_fills_in_values(void **state)
@@ -447,6 +473,7 @@ int main(void)
 		cmocka_unit_test(http_is_not_where_dns_is_answered),
 		cmocka_unit_test(control_fits_a_socket_address),
 		cmocka_unit_test(control_is_found_in_a_file_that_is_wrong),
+		cmocka_unit_test(control_that_a_file_seems_to_say_is_not_the_default),
 		cmocka_unit_test(the_environment_fills_in_values),
 		cmocka_unit_test(the_whole_file_may_stand_in_the_environment),
 		cmocka_unit_test(an_environment_that_holds_nothing_cannot_be_loaded),
