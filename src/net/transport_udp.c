@@ -35,12 +35,13 @@
 
 #include "net/loop_private.h"
 #include "net/udp_socket.h"
+#include "net/udp_table.h"
 
 /* See above. ICMP errors and datagrams read from one port per turn are bounded, so that a flood on one does not
  * starve the others. */
 #define PORT_LIFE_US (180ULL * US_PER_S)
-enum { GUESSES = 64, FORGIVEN_MAX = 1024, TOLD_MAX = 1024 };
-enum { BUCKETS = 256, ATTEMPTS_PER_PORT = 32768 };
+enum { GUESSES = 64, FORGIVEN_MAX = 1024 };
+enum { ATTEMPTS_PER_PORT = 32768 };
 enum { IN_ROUNDS = 4, ERRORS_PER_TURN = 64 };
 
 struct port {
@@ -79,7 +80,7 @@ struct transport_udp {
 	struct udp_socket_source source;
 	uint32_t slot_count, slot_room; /* in use; there are */
 	struct slot *slots;
-	struct list *buckets;      /* open attempts by port and id; allocated at the first send */
+	struct udp_table open;     /* attempts; made at the first send */
 	struct port *batch_port;   /* meaningful while something is batched */
 	uint32_t batched, refusals;
 	struct transport_attempt *batch[UDP_OUT_BATCH];
@@ -94,23 +95,6 @@ static struct transport_udp *udp_of(struct transport *t)
 static uint64_t now_of(const struct transport_udp *u)
 {
 	return loop_now_us(u->base.env->loop);
-}
-
-/* Ids are random, so they need no hash; the factor keeps ports apart. */
-static struct list *bucket_of(struct transport_udp *u, uint32_t index, uint16_t id)
-{
-	return &u->buckets[(id + index * 31) % BUCKETS];
-}
-
-static struct transport_attempt *find(struct transport_udp *u, uint32_t index, uint16_t id)
-{
-	struct list *bucket = bucket_of(u, index, id);
-	LIST_FOR_EACH(link, bucket) {
-		struct transport_attempt *a = CONTAINER_OF(link, struct transport_attempt, link);
-		if (a->asked.id == id && a->slot == index)
-			return a;
-	}
-	return NULL;
 }
 
 /* ---- ports ---- */
@@ -340,18 +324,10 @@ static void send_batch(struct transport_udp *u)
 	transmit(u, u->batch_port, count);
 }
 
-static bool make_buckets(struct transport_udp *u)
-{
-	u->buckets = malloc(BUCKETS * sizeof(*u->buckets));
-	for (size_t i = 0; u->buckets != NULL && i < BUCKETS; i++)
-		list_init(&u->buckets[i]);
-	return u->buckets != NULL;
-}
-
 static int udp_send(struct transport *t, struct transport_attempt *a)
 {
 	struct transport_udp *u = udp_of(t);
-	if (UNLIKELY(u->buckets == NULL) && !make_buckets(u))
+	if (!udp_table_make(&u->open))
 		return -ENOMEM;
 	if (u->batched > 0 && u->batch_port->draining)
 		send_batch(u);
@@ -367,10 +343,10 @@ static int udp_send(struct transport *t, struct transport_attempt *a)
 		return -EBUSY;
 	do {
 		a->asked.id = random_u16(t->env->random);
-	} while (find(u, p->index, a->asked.id) != NULL);
+	} while (udp_table_find(&u->open, p->index, a->asked.id) != NULL);
 	a->slot = p->index;
 	a->queued = true;
-	list_append(bucket_of(u, p->index, a->asked.id), &a->link);
+	udp_table_add(&u->open, a);
 	p->attempts++;
 	u->batch[u->batched++] = a;
 	t->dirty = true;
@@ -403,7 +379,7 @@ static void udp_flush(struct transport *t)
 	for (uint32_t left = u->refusals; left > 0 && u->refusals > 0; left--) {
 		struct refusal r = u->refused[0];
 		memmove(u->refused, u->refused + 1, --u->refusals * sizeof(r));
-		struct transport_attempt *a = find(u, r.index, r.id);
+		struct transport_attempt *a = udp_table_find(&u->open, r.index, r.id);
 		if (a != NULL)
 			t->env->events.hint(t->env->events.arg, a, transport_is_shortage(-r.error) ? TRANSPORT_UNSENT : TRANSPORT_ICMP,
 					    r.error);
@@ -417,17 +393,11 @@ static void tell_all(struct port *p, enum transport_hint hint, int detail)
 {
 	struct transport_udp *u = p->transport;
 	const struct transport_events *events = &u->base.env->events;
-	uint16_t ids[TOLD_MAX];
-	size_t count = 0;
-	for (size_t i = 0; i < BUCKETS; i++) {
-		LIST_FOR_EACH(link, &u->buckets[i]) {
-			const struct transport_attempt *a = CONTAINER_OF(link, struct transport_attempt, link);
-			if (a->slot == p->index && count < TOLD_MAX)
-				ids[count++] = a->asked.id;
-		}
-	}
-	for (size_t i = 0; i < count && !p->closed; i++) {
-		struct transport_attempt *a = find(u, p->index, ids[i]);
+	uint64_t ids[UDP_IDS / 64];
+	udp_table_ids(&u->open, p->index, ids);
+	for (uint32_t id = 0; id < UDP_IDS && !p->closed; id++) {
+		bool is_open = ids[id / 64] >> id % 64 & 1;
+		struct transport_attempt *a = is_open ? udp_table_find(&u->open, p->index, (uint16_t)id) : NULL;
 		if (a != NULL)
 			events->hint(events->arg, a, hint, detail);
 	}
@@ -468,7 +438,7 @@ static void take_datagram(struct port *p, const uint8_t *bytes, size_t len)
 	struct transport_env *env = u->base.env;
 	struct transport_attempt *a = NULL;
 	if (len >= DNS_HEADER_BYTES)
-		a = find(u, p->index, (uint16_t)(bytes[0] << 8 | bytes[1]));
+		a = udp_table_find(&u->open, p->index, (uint16_t)(bytes[0] << 8 | bytes[1]));
 	/* What has not left yet cannot have been answered. */
 	enum question_echo echo = a == NULL || a->queued ? ECHO_NO : question_echo(&a->asked, bytes, len);
 	if (echo == ECHO_NO) {
@@ -504,18 +474,20 @@ static void read_datagrams(struct port *p)
 }
 
 /* Some routers quote too little of a datagram to know its id: then the error concerns whatever is open on this port,
- * for all of it goes the same way. */
+ * for all of it goes the same way, and one such error a turn says as much as 64. */
 static void read_errors(struct port *p)
 {
 	struct transport_udp *u = p->transport;
 	const struct transport_events *events = &u->base.env->events;
 	struct udp_socket_error e;
+	bool told = false;
 	for (int i = 0; i < ERRORS_PER_TURN && !p->closed && udp_socket_take_error(p->fd, &e); i++) {
-		struct transport_attempt *a = e.has_id ? find(u, p->index, e.id) : NULL;
-		if (e.error != 0 && !e.has_id)
+		struct transport_attempt *a = e.has_id ? udp_table_find(&u->open, p->index, e.id) : NULL;
+		if (e.error != 0 && !e.has_id && !told)
 			tell_all(p, TRANSPORT_ICMP, e.error);
 		else if (e.error != 0 && a != NULL && !a->queued)
 			events->hint(events->arg, a, TRANSPORT_ICMP, e.error);
+		told |= e.error != 0 && !e.has_id;
 	}
 }
 
@@ -585,7 +557,7 @@ static void udp_close(struct transport *t)
 			close_port(p);
 	}
 	udp_thread_unref(u->thread);
-	free(u->buckets);
+	udp_table_free(&u->open);
 	free(u->slots);
 	free(u);
 }

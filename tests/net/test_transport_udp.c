@@ -266,6 +266,36 @@ static void sixty_four_guesses_are_told_and_cost_the_port(void **state)
 	fixture_free(f);
 }
 
+static void give_up(struct fixture *f, const struct report *r)
+{
+	(void)f;
+	transport_cancel(r->attempt);
+}
+
+/* However many they are: who guesses has one more chance for each. */
+static void every_attempt_of_a_port_is_told_of_the_guesses(void **state)
+{
+	enum { MANY = 2560 };
+	struct fixture *f = start(2);
+	static struct transport_attempt attempts[MANY];
+	const uint8_t stray[4] = {0};
+	(void)state;
+	memset(attempts, 0, sizeof(attempts));
+	for (size_t i = 0; i < MANY; i += 64) {
+		ask_many(f, attempts + i, 64);
+		run_until_received(f, i + 64); /* one by one: the stub's buffer holds some hundred */
+	}
+	f->on_report = give_up;
+	for (int i = 0; i < 64; i++)
+		stub_send(&f->stub, &f->stub.queries[0], stray, sizeof(stray));
+	while (f->env.forgeries == 0)
+		run_quietly(f);
+	assert_int_equal(count_hints(f, TRANSPORT_FORGERY), MANY);
+	/* The last one has closed it: what comes for the others finds nobody. */
+	assert_int_equal(f->env.sockets, 0);
+	fixture_free(f);
+}
+
 static void flood_at_a_port_without_attempts_closes_it(void **state)
 {
 	struct fixture *f = start(2);
@@ -410,6 +440,7 @@ int main(void)
 		cmocka_unit_test(oversized_datagram_is_ignored),
 		cmocka_unit_test(what_the_owner_cannot_read_is_no_answer),
 		cmocka_unit_test(sixty_four_guesses_are_told_and_cost_the_port),
+		cmocka_unit_test(every_attempt_of_a_port_is_told_of_the_guesses),
 		cmocka_unit_test(flood_at_a_port_without_attempts_closes_it),
 		cmocka_unit_test(batch_that_waits_while_its_port_goes_is_sent_from_it),
 		cmocka_unit_test(late_answers_are_no_guesses),
