@@ -25,8 +25,9 @@ struct udp_socket_source {
 /* Looks which address the system would choose now, at most once a second and only if that is doubtful. */
 void udp_socket_look(struct udp_socket_source *s, const struct addr *upstream, uint64_t now_us);
 
-/* Gives an open socket the source that the system chooses now, unless it is `source` already; its port stays. What has come and was not
- * read is dropped then. Returns 0, or -errno: it hears anybody, and nothing that comes there may be believed. */
+/* Gives an open socket the source that the system chooses now, unless it is `source` already; its port stays, but for one that the kernel
+ * has chosen because those drawn were all in use: the kernel chooses again. What has come and was not read is dropped then. Returns 0, or
+ * -errno: it hears anybody, and nothing that comes there may be believed. */
 NODISCARD int udp_socket_move(int fd, const struct addr *upstream, const struct addr *source);
 
 /* What the error queue holds next. */
