@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 import unittest
@@ -16,7 +17,7 @@ import dns.rdatatype
 import dns.rrset
 
 from lib import LOOPBACK, PATIENCE_S, Address, Case, ask, endpoint_conf, main, read_frame, wait_for, zones_conf
-from load import Loaded, encode, summary, unanswered
+from load import Loaded, encode, slowest, summary, unanswered
 
 WWW = ["10.20.1.1", "10.20.1.2"]
 
@@ -152,11 +153,25 @@ class Flood:
         self.thread.join()
 
 
+def dropped(server):
+    """How many datagrams the kernel has dropped because its sockets were full."""
+    where = f"{int.from_bytes(socket.inet_aton(server.ip), sys.byteorder):08X}:{server.port:04X}"
+    with open("/proc/net/udp", encoding="ascii") as table:
+        rows = [line.split() for line in table]
+    return sum(int(row[-1]) for row in rows if row[1] == where)
+
+
 class Besieged(Loaded):
-    def served(self, sent):
-        """Nobody was told an error. The kernel may drop some of what nobody reads in time, on a machine that has no time."""
+    def served(self, fwd, sent, besides=0):
+        """As if nothing happened: nobody was told an error, nobody waited, and nothing was lost but what the kernel says that it dropped,
+        on a machine that has no time to read it. `besides`: how many were sent by others."""
         self.assertEqual([q for q in sent if q.rcode not in ("NOERROR", None)][:3], [], summary(sent))
-        self.assertLessEqual(len(unanswered(sent)), len(sent) // 5, summary(sent))
+        share = dropped(fwd) / (len(sent) + besides)
+        told = f"{summary(sent)}, {share:.2%} dropped by the kernel"
+        # One in a hundred by accident: of 9,000 on two cores, which other tests had as well, none was.
+        self.assertLessEqual(len(unanswered(sent)) / len(sent), 0.01 + 2 * share, told)
+        if share == 0:
+            self.assertLess(slowest([q for q in sent if q.took is not None]), 1, told)
 
 
 class RandomNames(Besieged):
@@ -179,14 +194,15 @@ class RandomNames(Besieged):
 
     def test_other_zones_are_served_while_one_is_flooded_with_random_names(self):
         """A random-subdomain attack on a private zone: other zones are served as if nothing happened."""
-        fwd, _, hasty = self.two_zones()
+        fwd, _, hasty = self.two_zones(rest="workers: 1")
         hasty.ctl("all", "delay 500ms")  # the attacked endpoint is slow, so that its questions pile up
         flood = self.flood(fwd, "hasty.test")
         load = self.load(fwd, lambda i: f"host{i}.wild.corp.test" if i % 2 else "www.example", 100)
         self.go_on(load, 4)
-        wait_for(lambda: load.check() and flood.sent > 5000, patience_s=60, what="a flood of 5,000 names")
+        wait_for(lambda: load.check() and metric(fwd, "shed_total") > 0, patience_s=60, what="the bound of one zone's questions")
+        self.go_on(load, 1)
         sent = load.finish()
-        self.served(sent)
+        self.served(fwd, sent, besides=flood.sent)
 
     def test_popular_names_stay_in_the_cache_through_a_flood(self):
         """Cache pollution is resisted by eviction."""
@@ -249,7 +265,7 @@ class Connections(Besieged):
             stopping.set()
             for t in threads:
                 t.join()
-        self.served(sent)
+        self.served(fwd, sent)
 
     def test_clients_that_hold_connections_do_not_keep_others_out(self):
         """At the limit the longest idle is closed."""
