@@ -12,4 +12,9 @@ void descriptors_raise(void);
  * is fewer than zones.conf asks for. */
 uint32_t descriptors_share(const struct snapshot *s, uint32_t threads);
 
+/* How many connections clients may have over TCP: what zones.conf says, unless source ports and the rest then ran out of descriptors. Says
+ * so when that is fewer than zones.conf asks for, once for each number that it asks for: `said` (kept by the caller, 0 at first) is the
+ * last one. */
+uint32_t descriptors_connections(const struct snapshot *s, uint32_t threads, uint32_t *said);
+
 #endif

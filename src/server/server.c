@@ -37,6 +37,7 @@ struct server {
 	struct worker **workers; /* [worker_count] */
 	uint32_t worker_count;
 	struct listen_limits *limits;
+	uint32_t connections_said; /* `tcp: connections` that were too many, as far as that was said; 0: they are not */
 	struct loop *loop;
 	struct loop_timer *watch_timer;
 	struct news *news;
@@ -100,7 +101,8 @@ static void limit_tcp(struct server *s)
 {
 	const struct config_tcp *tcp = &s->snapshot->config->tcp;
 
-	listen_limits_set(s->limits, tcp->idle_us, tcp->connections, tcp->per_client);
+	listen_limits_set(s->limits, tcp->idle_us, descriptors_connections(s->snapshot, s->worker_count + 1, &s->connections_said),
+			  tcp->per_client);
 }
 
 /* All workers and the prober see `next` from now on; the old one goes with its last question. */
@@ -521,7 +523,7 @@ static bool start(struct server *s, bool bound)
 	if (made && !succession_take(&s->succession, s->snapshot, loop_now_us(s->loop)))
 		persist_load(s->persist, s->snapshot, loop_now_us(s->loop));
 	if (made)
-		listen_limits_set(s->limits, c->tcp.idle_us, c->tcp.connections, c->tcp.per_client);
+		limit_tcp(s);
 	log_writer_start(); /* from here on nobody waits for whoever reads the log */
 	if (made && start_workers(s) && begin_succession(s))
 		return true;

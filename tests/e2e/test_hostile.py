@@ -295,6 +295,23 @@ class Connections(Besieged):
         for s in held:
             s.close()
 
+    def test_idle_connections_leave_descriptors_to_ask_with(self):
+        """RLIMIT_NOFILE is 256, `tcp: connections` 1,000."""
+        sim, world = self.sim(), self.world()
+        conf = zones_conf([endpoint_conf(sim)], ["{name: corp.test, to: seoul}"], world, "workers: 2\n")
+        fwd = self.forwarder(conf, before=["prlimit", "--nofile=256:256"])
+        warning = "leaves room for 72 connections of clients over TCP; zones.conf asks for "
+        self.assertIn(f"RLIMIT_NOFILE of 256 {warning}1000", fwd.text())
+        for i in range(300):
+            s = socket.create_connection((fwd.ip, fwd.port), source_address=(f"127.99.1.{i % 10 + 1}", 0), timeout=PATIENCE_S)
+            self.addCleanup(s.close)
+        for i in range(100):
+            self.expect(ask(fwd, f"h{i}.wild.corp.test"))
+        self.assertGreater(len({q.client for q in sim.queries() if q.name.startswith("h")}), 20)
+        fwd.reload(conf + "tcp: {connections: 2000}\n")
+        wait_for(lambda: f"RLIMIT_NOFILE of 256 {warning}2000" in fwd.text(), what="a warning of the new limit")
+        self.assertNotIn("have run out", fwd.text())
+
     def test_questions_that_do_not_end_take_bounded_memory(self):
         """What all connections hold above 8 KiB each is 16 MiB at the most: some 290 questions of 64 KiB."""
         fwd, _, _ = self.serve(rest="workers: 2\n")
