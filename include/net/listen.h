@@ -78,6 +78,11 @@ void listener_pass(struct listener *l, listen_pass_fn *pass, void *arg);
 /* The other side of it: serves a client whom another process has accepted. `l` is for TCP; `fd` is taken over, whatever becomes of it. */
 void listener_adopt(struct listener *l, int fd, const uint8_t *bytes, size_t len);
 
+/* Who may ask, on the loop's thread. Connections of strangers, who are told REFUSED, make room at the limit before any other, and push out
+ * nobody but each other; without `allows` there are none. To be set again whenever it begins to say something else. */
+typedef bool listen_allows_fn(void *arg, const struct addr *client);
+void listener_set_allows(struct listener *l, listen_allows_fn *allows, void *arg);
+
 int listener_fd(const struct listener *l); /* lent */
 
 /* `gone` is called when a listener that was closed owes nothing any more, over TCP the octets that its clients have not taken yet included,

@@ -33,6 +33,8 @@ struct listener {
 	bool handing_up; /* inside fn */
 	listen_pass_fn *pass; /* while closing: who takes clients over; NULL: nobody */
 	void *pass_arg;
+	listen_allows_fn *allows; /* NULL: there are no strangers */
+	void *allows_arg;
 	listen_gone_fn *gone;
 	void *gone_arg;
 	bool closing;    /* the owner has forgotten us: replies leave as they come */
@@ -47,6 +49,9 @@ NODISCARD struct listener *listen_tcp_new(const struct listener *common, struct 
 
 /* listener_adopt, of a client's socket. */
 void listen_tcp_adopt(struct listener *l, int fd, const struct addr *client, const uint8_t *bytes, size_t len);
+
+/* `allows` says something else from now on. */
+void listen_tcp_judge(struct listener *l);
 
 /* Frees a closing listener once nothing holds it any more. */
 void listen_release(struct listener *l);
@@ -63,18 +68,38 @@ static inline void listen_hand_up(struct listener *l, const struct reply_to *to,
 
 enum limits_verdict { LIMITS_ENTERED, LIMITS_FULL, LIMITS_CLIENT_FULL };
 
+/* What the limits know of a TCP connection; a part of it, the limits' own but for `stranger` and reading. */
+struct listen_guest {
+	struct list by_progress;      /* among its listener's */
+	struct listen_idlers *among;  /* those whom it may be closed with to make room; NULL: it is busy */
+	struct listen_client *client; /* as whom it counts */
+	uint64_t progress_us;
+	bool busy;     /* something is owed to it */
+	bool stranger; /* may not ask: makes room first, and never gets it from others than strangers */
+};
+
+/* Closes the connection, which leaves. */
+typedef void listen_close_fn(struct listen_guest *g);
+/* Whether a busy one does not take its answers. */
+typedef bool listen_stuck_fn(const struct listen_guest *g);
+
 /* A TCP listener among all that share the limits. All is for the thread of its loop. */
 struct listen_member;
-/* `close_longest` closes the longest idle of its connections, if any idles: called when a newcomer elsewhere needs the room. NULL without
- * memory. */
-NODISCARD struct listen_member *listen_member_new(struct listen_limits *l, struct loop *loop, loop_fn *close_longest, void *arg);
-uint64_t listen_member_idle_us(struct listen_member *m); /* `tcp: idle` */
-/* So many of its connections idle, the longest of them since then. */
-void listen_member_note(struct listen_member *m, uint32_t idle, uint64_t since_us);
-/* A connection comes: LIMITS_FULL if nobody idles elsewhere for longer than here. */
-NODISCARD enum limits_verdict listen_member_enter(struct listen_member *m, const struct addr *client);
+/* NULL without memory. */
+NODISCARD struct listen_member *listen_member_new(struct listen_limits *l, struct loop *loop, listen_close_fn *close,
+						  listen_stuck_fn *is_stuck);
+/* A connection comes; others are closed for it, here or elsewhere. FULL: nobody idles whom it may push out, and nobody here is stuck. */
+NODISCARD enum limits_verdict listen_member_enter(struct listen_member *m, struct listen_guest *g, const struct addr *client);
 /* And goes. */
-void listen_member_leave(struct listen_member *m, const struct addr *client);
+void listen_member_leave(struct listen_member *m, struct listen_guest *g);
+/* It has made progress. */
+void listen_member_note(struct listen_member *m, struct listen_guest *g, bool busy, uint64_t now_us);
+/* It has become known of some whether they are strangers. */
+void listen_member_sort(struct listen_member *m);
+/* When listen_member_close_idle must be called next. UINT64_MAX: as far as is known, never. */
+uint64_t listen_member_next_us(const struct listen_member *m);
+/* Closes those without progress for `tcp: idle`. Who waits for answers does not idle; who does not take them does. */
+void listen_member_close_idle(struct listen_member *m, uint64_t now_us);
 /* Nobody asks it for room any more. */
 void listen_member_retire(struct listen_member *m);
 void listen_member_free(struct listen_member *m); /* retired or not; NULL: nothing */

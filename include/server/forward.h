@@ -80,6 +80,9 @@ NODISCARD struct forward *forward_new(const struct forward_world *world, struct 
 /* Drops what waits, closes the transports, frees. */
 void forward_free(struct forward *f);
 
+/* Whether `client` may ask, as of the snapshot that the next query will see. */
+bool forward_allows(const struct forward *f, const struct addr *client);
+
 void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *packet, size_t len, uint64_t now_us);
 void forward_clock(struct forward *f, uint64_t now_us);
 uint64_t forward_next_us(const struct forward *f);

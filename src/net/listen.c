@@ -200,6 +200,14 @@ void listener_set_gone(struct listener *l, listen_gone_fn *gone, void *arg)
 	l->gone_arg = arg;
 }
 
+void listener_set_allows(struct listener *l, listen_allows_fn *allows, void *arg)
+{
+	l->allows = allows;
+	l->allows_arg = arg;
+	if (l->kind == LISTEN_TCP)
+		listen_tcp_judge(l);
+}
+
 int listener_fd(const struct listener *l)
 {
 	return l->fd;

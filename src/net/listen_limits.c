@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many TCP connections there may be, and who makes room for newcomers: whoever idles for longest, wherever.
+/* How many TCP connections there may be, who makes room for newcomers, and who is closed for want of progress.
  *
- * Each TCP listener says how many of its connections are idle and since when the longest of them has been. At the limit a newcomer enters
- * all the same if somebody idles at another listener, of this worker or of another one, for longer than anybody does here: that listener is
- * asked, by a wake-up, to close its longest. So for a moment there may be as many connections above the limit as idle ones are about to go.
+ * Connections stand in the order of last progress, in one of three lists of their listener: *strangers*, who may not ask and have nothing
+ * to wait for; *idle* clients; and *busy* ones, to whom something is owed. At the limit whoever idles for longest makes room, wherever: a
+ * stranger if there is one, else a client, but never a client for a stranger. Each listener says how many may go of each kind and since
+ * when the longest of them has idled. If that is one of another listener, of this worker or of another one, the newcomer enters all the
+ * same, and that listener is asked, by a wake-up, to close its longest. So for a moment there may be as many connections above the limit
+ * as idle ones are about to go. Where nobody idles, a client that does not take its answers goes, at the newcomer's listener.
  * Only where connections come and go is a lock taken, and never while a connection is being closed. */
 #include "net/listen_private.h"
 
@@ -26,8 +29,8 @@ struct client_key {
 	uint64_t family;
 };
 
-struct client {
-	struct client *next;
+struct listen_client {
+	struct listen_client *next;
 	struct client_key key;
 	uint32_t connections;
 };
@@ -40,19 +43,30 @@ struct listen_limits {
 	uint32_t leaving;  /* of these: those whose listener was asked to close them, and has not yet */
 	struct list members;
 	struct hash_key hash;
-	struct client *buckets[CLIENT_BUCKETS];
+	struct listen_client *buckets[CLIENT_BUCKETS];
+};
+
+/* Those who make room, first to last. */
+enum kind { STRANGERS, CLIENTS, KINDS };
+
+/* Connections of one listener that may be closed to make room. */
+struct listen_idlers {
+	struct listen_member *member;
+	struct list order; /* by_progress; of the member's thread, as all that is not said to be otherwise */
+	uint32_t asked;    /* to close so many; under the limits' lock */
+	_Atomic uint32_t count;
+	_Atomic uint64_t since_us; /* when the first of the order made progress */
 };
 
 struct listen_member {
 	struct list link; /* of the limits' members; off it once the listener closes */
 	struct listen_limits *limits;
 	struct loop_wakeup *wakeup;
-	loop_fn *close_longest;
-	void *arg;
-	uint32_t asked;    /* to close so many; under the limits' lock */
-	bool carrying_out; /* close_longest is being called, and has closed nothing yet */
-	_Atomic uint32_t idle;
-	_Atomic uint64_t since_us;
+	listen_close_fn *close;
+	listen_stuck_fn *is_stuck;
+	struct listen_idlers idle[KINDS];
+	struct list busy; /* clients; by_progress */
+	struct listen_idlers *carrying_out; /* one of these is being closed because others asked, and has not gone yet */
 };
 
 struct listen_limits *listen_limits_new(void)
@@ -100,50 +114,177 @@ static struct client_key client_key(const struct addr *a)
 }
 
 /* Where the client hangs, or would. */
-static struct client **find_client(struct listen_limits *l, const struct client_key *key)
+static struct listen_client **find_client(struct listen_limits *l, const struct client_key *key)
 {
-	struct client **at = &l->buckets[hash_bytes(&l->hash, key, sizeof(*key)) % CLIENT_BUCKETS];
+	struct listen_client **at = &l->buckets[hash_bytes(&l->hash, key, sizeof(*key)) % CLIENT_BUCKETS];
 	while (*at && memcmp(&(*at)->key, key, sizeof(*key)) != 0)
 		at = &(*at)->next;
 	return at;
 }
 
-static bool has_idle(const struct listen_member *m)
+/* ---- the order of progress ---- */
+
+static struct listen_guest *first_of(const struct list *order)
 {
-	return atomic_load_explicit(&m->idle, memory_order_relaxed) > m->asked;
+	return list_empty(order) ? NULL : CONTAINER_OF(order->next, struct listen_guest, by_progress);
 }
 
-static bool is_longer(const struct listen_member *m, const struct listen_member *than)
+static uint64_t since_us(const struct list *order)
 {
-	return than == NULL || atomic_load_explicit(&m->since_us, memory_order_relaxed) <
+	const struct listen_guest *g = first_of(order);
+	return g ? g->progress_us : UINT64_MAX;
+}
+
+static uint32_t count_of(const struct listen_idlers *i)
+{
+	return atomic_load_explicit(&i->count, memory_order_relaxed);
+}
+
+/* Others read it; this thread alone writes. */
+static void publish(struct listen_idlers *i, uint32_t count)
+{
+	atomic_store_explicit(&i->count, count, memory_order_relaxed);
+	atomic_store_explicit(&i->since_us, since_us(&i->order), memory_order_relaxed);
+}
+
+static void take_off(struct listen_guest *g)
+{
+	struct listen_idlers *i = g->among;
+	list_remove(&g->by_progress);
+	g->among = NULL;
+	if (i)
+		publish(i, count_of(i) - 1);
+}
+
+/* At the end of the list where it belongs. A stranger has no claim to answers: they were REFUSED, or asked for under other rules. */
+static void put(struct listen_member *m, struct listen_guest *g)
+{
+	take_off(g);
+	if (g->stranger)
+		g->among = &m->idle[STRANGERS];
+	else if (!g->busy)
+		g->among = &m->idle[CLIENTS];
+	list_append(g->among ? &g->among->order : &m->busy, &g->by_progress);
+	if (g->among)
+		publish(g->among, count_of(g->among) + 1);
+}
+
+void listen_member_note(struct listen_member *m, struct listen_guest *g, bool busy, uint64_t now_us)
+{
+	g->busy = busy;
+	g->progress_us = now_us;
+	put(m, g);
+}
+
+void listen_member_sort(struct listen_member *m)
+{
+	struct list *lists[] = {&m->idle[STRANGERS].order, &m->idle[CLIENTS].order, &m->busy}, all;
+	struct listen_guest *g;
+	list_init(&all);
+	do { /* the earliest of their firsts, until there are none */
+		g = NULL;
+		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+			if (!list_empty(lists[i]) && (!g || since_us(lists[i]) < g->progress_us))
+				g = first_of(lists[i]);
+		if (g) {
+			take_off(g);
+			list_append(&all, &g->by_progress);
+		}
+	} while (g);
+	while ((g = first_of(&all)) != NULL)
+		put(m, g);
+}
+
+static uint64_t idle_us(const struct listen_member *m)
+{
+	return atomic_load_explicit(&m->limits->idle_us, memory_order_relaxed);
+}
+
+uint64_t listen_member_next_us(const struct listen_member *m)
+{
+	uint64_t first = MIN(since_us(&m->busy), MIN(since_us(&m->idle[STRANGERS].order), since_us(&m->idle[CLIENTS].order)));
+	return first == UINT64_MAX ? first : first + idle_us(m);
+}
+
+static void close_overdue(struct listen_member *m, struct list *order, uint64_t now_us)
+{
+	struct listen_guest *g;
+	while ((g = first_of(order)) != NULL && g->progress_us + idle_us(m) <= now_us) {
+		/* One that has just come has not been tried yet. */
+		if (g->busy && !m->is_stuck(g))
+			listen_member_note(m, g, true, now_us);
+		else
+			m->close(g);
+	}
+}
+
+void listen_member_close_idle(struct listen_member *m, uint64_t now_us)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		close_overdue(m, &m->idle[i].order, now_us);
+	close_overdue(m, &m->busy, now_us);
+}
+
+/* ---- who makes room ---- */
+
+/* Somebody there idles who is not promised to others yet. */
+static bool has_idle(const struct listen_idlers *i)
+{
+	return count_of(i) > i->asked;
+}
+
+static bool is_longer(const struct listen_idlers *i, const struct listen_idlers *than)
+{
+	return than == NULL || atomic_load_explicit(&i->since_us, memory_order_relaxed) <
 				       atomic_load_explicit(&than->since_us, memory_order_relaxed);
 }
 
-/* Asks the listener with the longest idle connection to close it. False if that is `own`, or if nobody idles: then it is for the caller. */
-static bool ask_for_room(struct listen_limits *l, struct listen_member *own)
+/* The listener's own are at hand, whoever was promised them. */
+static struct listen_idlers *find_longest(struct listen_limits *l, struct listen_member *own, enum kind kind)
 {
-	struct listen_member *longest = has_idle(own) ? own : NULL;
+	struct listen_idlers *longest = count_of(&own->idle[kind]) > 0 ? &own->idle[kind] : NULL;
 	LIST_FOR_EACH(link, &l->members) {
 		struct listen_member *m = CONTAINER_OF(link, struct listen_member, link);
-		if (m != own && has_idle(m) && is_longer(m, longest))
-			longest = m;
+		if (m != own && has_idle(&m->idle[kind]) && is_longer(&m->idle[kind], longest))
+			longest = &m->idle[kind];
 	}
-	if (longest == NULL || longest == own)
-		return false;
-	longest->asked++;
+	return longest;
+}
+
+static void ask(struct listen_limits *l, struct listen_idlers *i)
+{
+	i->asked++;
 	l->leaving++;
-	loop_wakeup_send(longest->wakeup);
+	loop_wakeup_send(i->member->wakeup);
+}
+
+/* Room for one more among all; where others idle for longest they are asked for it. False: it is for the caller to close one of `own`, if
+ * any. */
+static bool find_room(struct listen_member *m, bool stranger, struct listen_idlers **own)
+{
+	struct listen_limits *l = m->limits;
+	while (l->connections >= l->connections_limit + l->leaving) {
+		struct listen_idlers *longest = find_longest(l, m, STRANGERS);
+		if (!longest && !stranger)
+			longest = find_longest(l, m, CLIENTS);
+		if (!longest || longest->member == m) {
+			*own = longest;
+			return false;
+		}
+		ask(l, longest);
+	}
 	return true;
 }
 
-static enum limits_verdict enter_locked(struct listen_member *m, const struct client_key *key)
+static enum limits_verdict enter_locked(struct listen_member *m, struct listen_guest *g, const struct client_key *key,
+					struct listen_idlers **own)
 {
 	struct listen_limits *l = m->limits;
-	struct client **at = find_client(l, key);
+	struct listen_client **at = find_client(l, key);
 	/* The client's own limit first: who is above it must not cost others their connections. */
 	if ((*at ? (*at)->connections : 0) >= l->per_client_limit)
 		return LIMITS_CLIENT_FULL;
-	if (l->connections >= l->connections_limit + l->leaving && !ask_for_room(l, m))
+	if (!find_room(m, g->stranger, own))
 		return LIMITS_FULL;
 	if (!*at) {
 		*at = calloc(1, sizeof(**at));
@@ -153,15 +294,40 @@ static enum limits_verdict enter_locked(struct listen_member *m, const struct cl
 	}
 	(*at)->connections++;
 	l->connections++;
+	g->client = *at;
 	return LIMITS_ENTERED;
 }
 
-enum limits_verdict listen_member_enter(struct listen_member *m, const struct addr *client)
+/* At this listener: the longest idle, else whoever has not taken its answers for the longest. */
+static struct listen_guest *find_victim(const struct listen_member *m, const struct listen_idlers *own, bool for_stranger)
+{
+	if (own)
+		return first_of(&own->order);
+	if (!for_stranger)
+		LIST_FOR_EACH(link, &m->busy) {
+			struct listen_guest *g = CONTAINER_OF(link, struct listen_guest, by_progress);
+			if (m->is_stuck(g))
+				return g;
+		}
+	return NULL;
+}
+
+enum limits_verdict listen_member_enter(struct listen_member *m, struct listen_guest *g, const struct addr *client)
 {
 	struct client_key key = client_key(client);
-	pthread_mutex_lock(&m->limits->lock);
-	enum limits_verdict verdict = enter_locked(m, &key);
-	pthread_mutex_unlock(&m->limits->lock);
+	struct listen_guest *victim;
+	enum limits_verdict verdict;
+	list_init(&g->by_progress);
+	/* More than one goes where the limit was lowered. */
+	do {
+		struct listen_idlers *own = NULL;
+		pthread_mutex_lock(&m->limits->lock);
+		verdict = enter_locked(m, g, &key, &own);
+		pthread_mutex_unlock(&m->limits->lock);
+		victim = verdict == LIMITS_FULL ? find_victim(m, own, g->stranger) : NULL;
+		if (victim)
+			m->close(victim);
+	} while (victim);
 	return verdict;
 }
 
@@ -170,22 +336,21 @@ static void answer_locked(struct listen_member *m)
 {
 	if (!m->carrying_out)
 		return;
-	m->carrying_out = false;
-	m->asked--;
+	m->carrying_out->asked--;
+	m->carrying_out = NULL;
 	m->limits->leaving--;
 }
 
-void listen_member_leave(struct listen_member *m, const struct addr *client)
+void listen_member_leave(struct listen_member *m, struct listen_guest *g)
 {
 	struct listen_limits *l = m->limits;
-	struct client_key key = client_key(client);
+	take_off(g);
 	pthread_mutex_lock(&l->lock);
-	struct client **at = find_client(l, &key), *gone = *at;
-	ASSERT(gone);
+	struct listen_client *gone = g->client;
 	l->connections--;
 	answer_locked(m);
 	if (--gone->connections == 0) {
-		*at = gone->next;
+		*find_client(l, &gone->key) = gone->next;
 		free(gone);
 	}
 	pthread_mutex_unlock(&l->lock);
@@ -193,27 +358,31 @@ void listen_member_leave(struct listen_member *m, const struct addr *client)
 
 /* ---- members ---- */
 
+/* Whether others need room: one of whom is then to be closed. */
 static bool is_asked(struct listen_member *m)
 {
 	pthread_mutex_lock(&m->limits->lock);
-	m->carrying_out = m->asked > 0;
+	for (size_t i = 0; i < KINDS && !m->carrying_out; i++)
+		m->carrying_out = m->idle[i].asked > 0 ? &m->idle[i] : NULL;
 	pthread_mutex_unlock(&m->limits->lock);
-	return m->carrying_out;
+	return m->carrying_out != NULL;
 }
 
-/* Others need room. Whoever has begun to ask meanwhile is spared: then there is one more than the limit until somebody goes. */
+/* Whoever has begun to ask meanwhile is spared: then there is one more than the limit until somebody goes. */
 static void on_wakeup(void *arg)
 {
 	struct listen_member *m = arg;
 	while (is_asked(m)) {
-		m->close_longest(m->arg);
+		struct listen_guest *longest = first_of(&m->carrying_out->order);
+		if (longest)
+			m->close(longest);
 		pthread_mutex_lock(&m->limits->lock);
 		answer_locked(m);
 		pthread_mutex_unlock(&m->limits->lock);
 	}
 }
 
-struct listen_member *listen_member_new(struct listen_limits *l, struct loop *loop, loop_fn *close_longest, void *arg)
+struct listen_member *listen_member_new(struct listen_limits *l, struct loop *loop, listen_close_fn *close, listen_stuck_fn *is_stuck)
 {
 	struct listen_member *m = calloc(1, sizeof(*m));
 	if (!m || !(m->wakeup = loop_wakeup_new(loop, on_wakeup, m))) {
@@ -221,31 +390,28 @@ struct listen_member *listen_member_new(struct listen_limits *l, struct loop *lo
 		return NULL;
 	}
 	m->limits = l;
-	m->close_longest = close_longest;
-	m->arg = arg;
+	m->close = close;
+	m->is_stuck = is_stuck;
+	list_init(&m->busy);
+	for (size_t i = 0; i < KINDS; i++) {
+		m->idle[i].member = m;
+		list_init(&m->idle[i].order);
+		publish(&m->idle[i], 0);
+	}
 	pthread_mutex_lock(&l->lock);
 	list_append(&l->members, &m->link);
 	pthread_mutex_unlock(&l->lock);
 	return m;
 }
 
-uint64_t listen_member_idle_us(struct listen_member *m)
-{
-	return atomic_load_explicit(&m->limits->idle_us, memory_order_relaxed);
-}
-
-void listen_member_note(struct listen_member *m, uint32_t idle, uint64_t since_us)
-{
-	atomic_store_explicit(&m->idle, idle, memory_order_relaxed);
-	atomic_store_explicit(&m->since_us, since_us, memory_order_relaxed);
-}
-
 void listen_member_retire(struct listen_member *m)
 {
 	pthread_mutex_lock(&m->limits->lock);
 	list_remove(&m->link);
-	m->limits->leaving -= m->asked;
-	m->asked = 0;
+	for (size_t i = 0; i < KINDS; i++) {
+		m->limits->leaving -= m->idle[i].asked;
+		m->idle[i].asked = 0;
+	}
 	pthread_mutex_unlock(&m->limits->lock);
 	loop_wakeup_close(m->wakeup);
 	m->wakeup = NULL;

@@ -3,8 +3,8 @@
  *
  * The life of a connection: accepted, if the limits allow → its bytes become queries, which go up → replies are collected → one write per
  * turn, at flush → the client is done, idle or slow: closed. Its slot's generation moves on, so that late replies find nobody.
- * Its two states are two lists, each in the order of last progress: *quiet*, when nothing is owed, and *busy*. A whole question is
- * progress, and so are answers that leave (stream_is_moving); a part of a question is not.
+ * A whole question is progress, and so are answers that leave (stream_is_moving); a part of a question is not. Who has made none for too
+ * long, or makes room for others, is for listen_limits.c to say.
  * When another process takes over, a connection that is owed nothing goes there instead, with what was read of it (listener_pass).
  * How it can fail: a reset, a length that is no DNS, or no memory end one connection. Without descriptors, accepting rests.
  *
@@ -33,15 +33,13 @@ enum { LOOK_US = 5 * US_PER_S, ACCEPT_REST_US = 100 * US_PER_MS };
 struct connection {
 	uv_poll_t poll;
 	struct listen_tcp *tcp;
-	struct list by_progress; /* quiet or busy */
+	struct listen_guest guest;
 	struct list flush, resume;
 	struct addr client;
-	uint64_t progress_us;
 	int watched; /* events of libuv */
 	uint32_t slot;
 	uint32_t unanswered;
 	struct stream stream;
-	bool busy;
 	bool progressed; /* since the last settle */
 	bool broken;     /* without memory for what it sent or gets */
 	bool closed;
@@ -56,8 +54,7 @@ struct listen_tcp {
 	bool timer_set;
 	bool resting;  /* accepting waits for descriptors */
 	bool draining; /* inside listener_close */
-	struct list quiet, busy, flush, resume;
-	uint32_t idle; /* in quiet */
+	struct list flush, resume;
 	struct slots slots;
 	uint64_t accept_again_us;
 	uint8_t in[IN_BYTES];
@@ -94,26 +91,6 @@ static void on_connection_closed(uv_handle_t *handle)
 	listen_release(l);
 }
 
-static uint64_t deadline_us(const struct list *head, uint64_t idle_us)
-{
-	if (list_empty(head))
-		return UINT64_MAX;
-	return CONTAINER_OF(head->next, struct connection, by_progress)->progress_us + idle_us;
-}
-
-/* Puts the connection at the end of quiet or busy, or on neither. */
-static void list_by_progress(struct connection *c, struct list *head)
-{
-	struct listen_tcp *t = c->tcp;
-	t->idle -= !list_empty(&c->by_progress) && !c->busy;
-	list_remove(&c->by_progress);
-	c->busy = head == &t->busy;
-	if (head)
-		list_append(head, &c->by_progress);
-	t->idle += head == &t->quiet;
-	listen_member_note(t->member, t->idle, deadline_us(&t->quiet, 0));
-}
-
 /* Memory stays until libuv lets go: a query that is being handed up may lie in it. */
 static void close_connection(struct connection *c)
 {
@@ -122,10 +99,9 @@ static void close_connection(struct connection *c)
 		return;
 	c->closed = true;
 	slots_give(&t->slots, c->slot);
-	list_by_progress(c, NULL);
 	list_remove(&c->flush);
 	list_remove(&c->resume);
-	listen_member_leave(t->member, &c->client);
+	listen_member_leave(t->member, &c->guest);
 	t->base.counts.connections--;
 	uv_close((uv_handle_t *)&c->poll, on_connection_closed);
 	close(c->stream.fd);
@@ -135,8 +111,7 @@ static void close_connection(struct connection *c)
 
 static void set_timer(struct listen_tcp *t)
 {
-	uint64_t idle_us = listen_member_idle_us(t->member);
-	uint64_t next_us = MIN(deadline_us(&t->quiet, idle_us), deadline_us(&t->busy, idle_us));
+	uint64_t next_us = listen_member_next_us(t->member);
 	if (next_us != UINT64_MAX)
 		next_us = MIN(next_us, now_of(t) + LOOK_US);
 	if (t->resting)
@@ -155,33 +130,20 @@ static void mark_progress(struct connection *c)
 {
 	struct listen_tcp *t = c->tcp;
 	c->progressed = false;
-	c->progress_us = now_of(t);
-	list_by_progress(c, is_busy(c) ? &t->busy : &t->quiet);
+	listen_member_note(t->member, &c->guest, is_busy(c), now_of(t));
 	/* Deadlines only move away: a timer that is set comes early enough. */
 	if (!t->timer_set)
 		set_timer(t);
 }
 
-static void close_longest(void *arg)
+static void close_guest(struct listen_guest *g)
 {
-	struct listen_tcp *t = arg;
-	if (!list_empty(&t->quiet))
-		close_connection(CONTAINER_OF(t->quiet.next, struct connection, by_progress));
+	close_connection(CONTAINER_OF(g, struct connection, guest));
 }
 
-static void close_idle(struct listen_tcp *t)
+static bool is_stuck(const struct listen_guest *g)
 {
-	uint64_t idle_us = listen_member_idle_us(t->member), now_us = now_of(t);
-	while (deadline_us(&t->quiet, idle_us) <= now_us)
-		close_longest(t);
-	while (deadline_us(&t->busy, idle_us) <= now_us) {
-		struct connection *c = CONTAINER_OF(t->busy.next, struct connection, by_progress);
-		/* Who waits for answers does not idle; who does not take them does. One that has just come has not been tried yet. */
-		if (c->stream.blocked)
-			close_connection(c);
-		else
-			mark_progress(c);
-	}
+	return CONTAINER_OF(g, const struct connection, guest)->stream.blocked;
 }
 
 /* ---- out ---- */
@@ -354,50 +316,48 @@ static void settle(struct connection *c)
 		list_append(&t->resume, &c->resume);
 		ASSERT(uv_idle_start(&t->resume_soon, on_resume) == 0);
 	}
-	if (c->progressed || is_busy(c) != c->busy)
+	if (c->progressed || is_busy(c) != c->guest.busy)
 		mark_progress(c);
 }
 
 /* ---- accepting ---- */
 
-/* Who makes room if nobody elsewhere does: the longest idle, else whoever has not taken its answers for the longest, else the newcomer. */
-static struct connection *find_victim(const struct listen_tcp *t)
+static bool is_stranger(const struct listener *l, const struct addr *client)
 {
-	if (!list_empty(&t->quiet))
-		return CONTAINER_OF(t->quiet.next, struct connection, by_progress);
-	LIST_FOR_EACH(link, &t->busy) {
-		struct connection *c = CONTAINER_OF(link, struct connection, by_progress);
-		if (c->stream.blocked)
-			return c;
+	return l->allows && !l->allows(l->allows_arg, client);
+}
+
+void listen_tcp_judge(struct listener *l)
+{
+	struct listen_tcp *t = tcp_of(l);
+	for (uint32_t i = 0; i < t->slots.count; i++) {
+		struct connection *c = t->slots.at[i].owner;
+		if (c)
+			c->guest.stranger = is_stranger(l, &c->client);
 	}
-	return NULL;
+	listen_member_sort(t->member);
 }
 
-static bool admit(struct listen_tcp *t, const struct addr *client)
-{
-	enum limits_verdict verdict;
-	struct connection *victim;
-	/* More than one goes where the limit was lowered. */
-	while ((verdict = listen_member_enter(t->member, client)) == LIMITS_FULL && (victim = find_victim(t)) != NULL)
-		close_connection(victim);
-	return verdict == LIMITS_ENTERED;
-}
-
-/* Takes over `fd`, unless there is no memory. */
+/* Takes over `fd`, unless the limits are against it, or there is no memory. */
 static struct connection *new_connection(struct listen_tcp *t, int fd, const struct addr *client)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	bool has_slot = c && slots_take(&t->slots, c, &c->slot);
+	if (!c)
+		return NULL;
+	c->guest.stranger = is_stranger(&t->base, client);
+	bool entered = listen_member_enter(t->member, &c->guest, client) == LIMITS_ENTERED;
+	bool has_slot = entered && slots_take(&t->slots, c, &c->slot);
 	if (!has_slot || uv_poll_init(loop_uv(t->base.loop), &c->poll, fd) != 0) {
 		if (has_slot)
 			slots_give(&t->slots, c->slot);
+		if (entered)
+			listen_member_leave(t->member, &c->guest);
 		free(c);
 		return NULL;
 	}
 	c->tcp = t;
 	c->client = *client;
 	stream_init(&c->stream, fd);
-	list_init(&c->by_progress);
 	list_init(&c->flush);
 	list_init(&c->resume);
 	t->base.uv_handles++;
@@ -408,11 +368,8 @@ static struct connection *new_connection(struct listen_tcp *t, int fd, const str
 static struct connection *take_connection(struct listen_tcp *t, int fd, const struct addr *client)
 {
 	int on = 1;
-	bool admitted = admit(t, client);
-	struct connection *c = admitted ? new_connection(t, fd, client) : NULL;
+	struct connection *c = new_connection(t, fd, client);
 	if (!c) {
-		if (admitted)
-			listen_member_leave(t->member, client);
 		t->base.counts.refused++;
 		close(fd);
 		return NULL;
@@ -483,7 +440,7 @@ static void on_timer(void *arg)
 		t->resting = false;
 		loop_watch(&t->poll, UV_READABLE, on_acceptable);
 	}
-	close_idle(t);
+	listen_member_close_idle(t->member, now_of(t));
 	set_timer(t);
 }
 
@@ -544,10 +501,9 @@ static void tcp_close(struct listener *l)
 static void tcp_cut(struct listener *l)
 {
 	struct listen_tcp *t = tcp_of(l);
-	while (!list_empty(&t->quiet))
-		close_longest(t);
-	while (!list_empty(&t->busy))
-		close_connection(CONTAINER_OF(t->busy.next, struct connection, by_progress));
+	for (uint32_t i = 0; i < t->slots.count; i++)
+		if (t->slots.at[i].owner)
+			close_connection(t->slots.at[i].owner);
 	stop_accepting(t);
 	loop_timer_close(t->timer);
 	t->timer = NULL;
@@ -581,12 +537,10 @@ struct listener *listen_tcp_new(const struct listener *common, struct listen_lim
 	t->base = *common;
 	t->base.ops = &ops;
 	slots_init(&t->slots);
-	list_init(&t->quiet);
-	list_init(&t->busy);
 	list_init(&t->flush);
 	list_init(&t->resume);
 	t->timer = loop_timer_new(common->loop, on_timer, t);
-	t->member = listen_member_new(limits, common->loop, close_longest, t);
+	t->member = listen_member_new(limits, common->loop, close_guest, is_stuck);
 	if (!t->timer || !t->member || listen(common->fd, BACKLOG) < 0 || uv_poll_init(uv, &t->poll, common->fd) != 0) {
 		tcp_free(&t->base);
 		return NULL;

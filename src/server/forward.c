@@ -431,13 +431,18 @@ void forward_query(struct forward *f, const struct reply_to *to, const uint8_t *
 	ASSERT(verdict != QUESTION_DROP);
 	reply_asker_init(&asker, &q, tcp);
 	asker.has_question = verdict == QUESTION_OK || verdict == QUESTION_BADVERS;
-	bool stranger = !allow_contains(&s->allow, &to->client);
+	bool stranger = !forward_allows(f, &to->client);
 	if (UNLIKELY(s->limiter != NULL) && !tcp && judge_rate(f, &client, stranger ? LIMITER_STRANGERS : LIMITER_CLIENTS))
 		return;
 	if (UNLIKELY(stranger))
 		landing_error(f, &client, DNS_REFUSED, DNS_EDE_PROHIBITED, "not in allow-from"); /* whatever a stranger asks */
 	else if (!judge_form(f, &client, verdict) && !judge_type(f, &client, &q))
 		look_up(f, &client, &q);
+}
+
+bool forward_allows(const struct forward *f, const struct addr *client)
+{
+	return allow_contains(&f->lease->snapshot->allow, client);
 }
 
 void forward_refresh(struct forward *f, const struct name *name, uint16_t type, uint64_t now_us)

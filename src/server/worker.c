@@ -177,6 +177,13 @@ static void on_gone(void *arg)
 	((struct worker *)arg)->open_listeners--;
 }
 
+static bool allows(void *arg, const struct addr *client)
+{
+	const struct worker *w = arg;
+
+	return forward_allows(w->forward, client);
+}
+
 static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
 {
 	struct open_listener *o = calloc(1, sizeof(*o));
@@ -191,6 +198,7 @@ static bool add_listener(struct worker *w, enum listen_kind kind, int fd)
 		return false;
 	}
 	listener_set_gone(o->listener, on_gone, w);
+	listener_set_allows(o->listener, allows, w);
 	w->open_listeners++;
 	pthread_mutex_lock(&w->mailbox_lock);
 	list_append(&w->listeners, &o->link);
@@ -266,6 +274,15 @@ static void obey(struct worker *w, struct order *o)
 	free(o);
 }
 
+static void take_snapshot(struct worker *w, struct snapshot *s)
+{
+	forward_adopt(w->forward, s, loop_now_us(w->loop));
+	snapshot_unref(s);
+	/* It may allow others. */
+	LIST_FOR_EACH(link, &w->listeners)
+		listener_set_allows(CONTAINER_OF(link, struct open_listener, link)->listener, allows, w);
+}
+
 /* The snapshot comes first: orders that were posted later may be about what is in it. The stop comes last. */
 static void on_wakeup(void *arg)
 {
@@ -281,10 +298,8 @@ static void on_wakeup(void *arg)
 		bool stop = link == NULL && w->stop;
 		int bridge = w->stop_bridge;
 		pthread_mutex_unlock(&w->mailbox_lock);
-		if (adopt != NULL) {
-			forward_adopt(w->forward, adopt, loop_now_us(w->loop));
-			snapshot_unref(adopt);
-		}
+		if (adopt != NULL)
+			take_snapshot(w, adopt);
 		if (link != NULL)
 			obey(w, CONTAINER_OF(link, struct order, link));
 		if (stop && w->stop_by_us == 0) {

@@ -295,6 +295,43 @@ class Connections(Besieged):
         for s in held:
             s.close()
 
+    def test_strangers_cost_no_client_its_connection(self):
+        """At the limit a stranger makes room first, and gets it from strangers only; with room it is told REFUSED."""
+        rest = "tcp: {connections: 20, idle: 60s}\nworkers: 1\n"  # of several there may be one more than the limit for a while
+        fwd, sim, world = self.serve(rest=rest + "allow-from: [127.99.2.0/24]\n")
+        query = encode("www.corp.test", 7)
+        frame = struct.pack("!H", len(query)) + query
+
+        def connect(ip):
+            s = socket.create_connection((fwd.ip, fwd.port), source_address=(ip, 0), timeout=PATIENCE_S)
+            self.addCleanup(s.close)
+            return s
+
+        def ask_over(s):
+            s.sendall(frame)
+            return dns.rcode.to_text(dns.message.from_wire(read_frame(s)).rcode())
+
+        clients = [connect("127.99.2.1") for _ in range(10)]
+        self.assertEqual({"NOERROR"}, {ask_over(s) for s in clients})
+        strangers = [connect("127.99.3.1") for _ in range(40)]
+        self.assertEqual({"NOERROR"}, {ask_over(s) for s in clients})
+        wait_for(lambda: len(closed_of(strangers)) == 30, what="strangers who make room for each other")
+        strangers[-1].setblocking(True)
+        self.assertEqual("REFUSED", ask_over(strangers[-1]))
+        clients += [connect("127.99.2.2") for _ in range(10)]
+        self.assertEqual({"NOERROR"}, {ask_over(s) for s in clients})
+        wait_for(lambda: len(closed_of(strangers)) == 40, what="strangers who make room for clients")
+        wait_for(lambda: closed_of([connect("127.99.3.1")]), what="a stranger who is closed at once")
+        # From a reload on it is the other way round.
+        conf = zones_conf([endpoint_conf(sim)], self.ZONES, world, rest + "allow-from: [127.99.3.0/24]\n")
+        fwd.reload(conf)
+        wait_for(lambda: self.allowed(fwd, "127.99.3.1"), what="the reload")
+        wait_for(lambda: connect("127.99.3.1") and len(closed_of(clients)) == 20, what="former clients who make room")
+
+    @staticmethod
+    def allowed(fwd, ip):
+        return ask(fwd, "www.corp.test", source=ip).rcode() == dns.rcode.NOERROR
+
     def test_idle_connections_leave_descriptors_to_ask_with(self):
         """RLIMIT_NOFILE is 256, `tcp: connections` 1,000."""
         sim, world = self.sim(), self.world()

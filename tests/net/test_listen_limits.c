@@ -10,19 +10,29 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "net/listen_private.h"
 
 enum { MEMBERS = 3 };
 
-/* A listener whose connections are of clients 10.9.N.K. */
+/* A listener, whose connections are nothing but guests. */
 static struct pretended {
 	struct loop *loop;
 	struct listen_member *member;
-	unsigned number, idle, asked; /* asked: how often it was to close its longest */
+	struct list guests;
+	unsigned number, closed; /* closed: how many made room, or idled for too long */
 	_Atomic bool stop;
 } members[MEMBERS];
+
+struct pretended_guest {
+	struct listen_guest guest;
+	struct list link;
+	struct pretended *at;
+	struct addr client;
+	bool stuck;
+};
 
 static struct listen_limits *limits;
 
@@ -33,52 +43,93 @@ static struct addr address(const char *text)
 	return a;
 }
 
+static void forget(struct pretended_guest *p)
+{
+	listen_member_leave(p->at->member, &p->guest);
+	list_remove(&p->link);
+	free(p);
+}
+
+static void close_guest(struct listen_guest *g)
+{
+	struct pretended_guest *p = CONTAINER_OF(g, struct pretended_guest, guest);
+	p->at->closed++;
+	forget(p);
+}
+
+static bool is_stuck(const struct listen_guest *g)
+{
+	return ((const struct pretended_guest *)(const void *)((const char *)g - offsetof(struct pretended_guest, guest)))->stuck;
+}
+
+static enum limits_verdict enter_as(int member, const char *text, bool stranger)
+{
+	struct pretended_guest *p = calloc(1, sizeof(*p));
+	ASSERT(p != NULL);
+	p->at = &members[member];
+	p->client = address(text);
+	p->guest.stranger = stranger;
+	enum limits_verdict verdict = listen_member_enter(p->at->member, &p->guest, &p->client);
+	if (verdict == LIMITS_ENTERED)
+		list_append(&p->at->guests, &p->link);
+	else
+		free(p);
+	return verdict;
+}
+
 static enum limits_verdict enter(int member, const char *text)
 {
+	return enter_as(member, text, false);
+}
+
+static struct pretended_guest *find(int member, const char *text)
+{
 	struct addr a = address(text);
-	return listen_member_enter(members[member].member, &a);
+	LIST_FOR_EACH(link, &members[member].guests) {
+		struct pretended_guest *p = CONTAINER_OF(link, struct pretended_guest, link);
+		if (addr_equal(&p->client, &a))
+			return p;
+	}
+	return NULL;
 }
 
 static void leave(int member, const char *text)
 {
-	struct addr a = address(text);
-	listen_member_leave(members[member].member, &a);
+	struct pretended_guest *p = find(member, text);
+	assert_non_null(p);
+	forget(p);
 }
 
-/* So many idle, the longest of them since then. */
-static void idle(int member, unsigned count, uint64_t since_us)
+static void note(int member, const char *text, bool busy, uint64_t now_us)
 {
-	members[member].idle = count;
-	listen_member_note(members[member].member, count, since_us);
+	struct pretended_guest *p = find(member, text);
+	assert_non_null(p);
+	listen_member_note(members[member].member, &p->guest, busy, now_us);
 }
 
-static void close_longest(void *arg)
-{
-	struct pretended *p = arg;
-	char text[32];
-	p->asked++;
-	if (p->idle == 0)
-		return;
-	snprintf(text, sizeof(text), "10.9.%u.%u", p->number, p->idle);
-	idle((int)p->number, p->idle - 1, 1);
-	leave((int)p->number, text);
-}
-
-/* Enters `count` connections that idle since then. */
+/* Enters `count` connections, of clients 10.9.MEMBER.N, that idle since then. */
 static void let_idle(int member, unsigned count, uint64_t since_us)
 {
 	char text[32];
 	for (unsigned i = 1; i <= count; i++) {
 		snprintf(text, sizeof(text), "10.9.%d.%u", member, i);
 		assert_int_equal(enter(member, text), LIMITS_ENTERED);
+		note(member, text, false, since_us);
 	}
-	idle(member, count, since_us);
+}
+
+static unsigned connections(int member)
+{
+	unsigned count = 0;
+	LIST_FOR_EACH(link, &members[member].guests)
+		count++;
+	return count;
 }
 
 static void leave_all(int member)
 {
-	while (members[member].idle > 0)
-		close_longest(&members[member]);
+	LIST_FOR_EACH(link, &members[member].guests)
+		forget(CONTAINER_OF(link, struct pretended_guest, link));
 }
 
 static void stop(void *arg)
@@ -103,9 +154,9 @@ static int begin(void **state)
 	for (unsigned i = 0; i < MEMBERS; i++) {
 		members[i] = (struct pretended){.loop = loop_new(), .number = i};
 		assert_non_null(members[i].loop);
-		members[i].member = listen_member_new(limits, members[i].loop, close_longest, &members[i]);
+		members[i].member = listen_member_new(limits, members[i].loop, close_guest, is_stuck);
 		assert_non_null(members[i].member);
-		idle((int)i, 0, UINT64_MAX);
+		list_init(&members[i].guests);
 	}
 	return 0;
 }
@@ -115,6 +166,7 @@ static int end(void **state)
 {
 	(void)state;
 	for (int i = 0; i < MEMBERS; i++) {
+		leave_all(i);
 		listen_member_free(members[i].member);
 		loop_free(members[i].loop);
 	}
@@ -130,7 +182,6 @@ static void each_client_has_its_own_limit(void **state)
 {
 	(void)state;
 	listen_limits_set(limits, US_PER_S, 10, 2);
-	assert_int_equal(listen_member_idle_us(members[0].member), US_PER_S);
 	assert_int_equal(enter(0, "10.0.0.1:1"), LIMITS_ENTERED);
 	assert_int_equal(enter(0, "10.0.0.1:2"), LIMITS_ENTERED);
 	assert_int_equal(enter(0, "10.0.0.1:3"), LIMITS_CLIENT_FULL);
@@ -151,9 +202,6 @@ static void network_of_64_bits_is_one_client_of_ipv6(void **state)
 	assert_int_equal(enter(0, "[2001:db8:0:2::1]"), LIMITS_ENTERED);
 	/* The same octets in the other family are somebody else. */
 	assert_int_equal(enter(0, "32.1.13.184"), LIMITS_ENTERED);
-	leave(0, "[2001:db8:0:1::7]");
-	leave(0, "[2001:db8:0:2::7]");
-	leave(0, "32.1.13.184");
 }
 
 static void limit_of_all_holds_over_many_clients(void **state)
@@ -187,26 +235,20 @@ static void longest_idle_elsewhere_makes_room(void **state)
 	assert_int_equal(enter(2, "10.0.0.1"), LIMITS_ENTERED);
 	run(0);
 	run(1);
-	assert_int_equal(members[0].asked, 0);
-	assert_int_equal(members[1].asked, 1); /* it is the longest of all */
-	assert_int_equal(members[1].idle, 1);
-	leave(2, "10.0.0.1");
-	leave_all(0);
-	leave_all(1);
+	assert_int_equal(members[0].closed, 0);
+	assert_int_equal(members[1].closed, 1); /* it is the longest of all */
+	assert_int_equal(connections(1), 1);
 }
 
-static void own_longest_idle_is_the_listeners_own_to_close(void **state)
+static void own_longest_idle_goes_at_once(void **state)
 {
 	(void)state;
 	listen_limits_set(limits, US_PER_S, 4, 100);
 	let_idle(0, 2, 500);
 	let_idle(1, 2, 300);
-	assert_int_equal(enter(1, "10.0.0.1"), LIMITS_FULL);
-	close_longest(&members[1]);
 	assert_int_equal(enter(1, "10.0.0.1"), LIMITS_ENTERED);
-	leave(1, "10.0.0.1");
-	leave_all(0);
-	leave_all(1);
+	assert_int_equal(members[1].closed, 1);
+	assert_null(find(1, "10.9.1.1"));
 }
 
 static void nobody_is_asked_for_more_than_idles_there(void **state)
@@ -218,12 +260,10 @@ static void nobody_is_asked_for_more_than_idles_there(void **state)
 	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_ENTERED);
 	assert_int_equal(enter(2, "10.0.0.3"), LIMITS_FULL);
 	run(0);
-	assert_int_equal(members[0].asked, 2);
+	assert_int_equal(members[0].closed, 2);
 	assert_int_equal(enter(2, "10.0.0.3"), LIMITS_FULL);
 	leave(2, "10.0.0.1");
 	assert_int_equal(enter(2, "10.0.0.3"), LIMITS_ENTERED);
-	leave(2, "10.0.0.2");
-	leave(2, "10.0.0.3");
 }
 
 /* There is one too many then, and the next newcomer does not add to that. */
@@ -233,15 +273,14 @@ static void who_has_begun_to_ask_meanwhile_is_spared(void **state)
 	listen_limits_set(limits, US_PER_S, 1, 100);
 	let_idle(0, 1, 500);
 	assert_int_equal(enter(2, "10.0.0.1"), LIMITS_ENTERED);
-	idle(0, 0, UINT64_MAX);
+	note(0, "10.9.0.1", true, 600);
 	run(0);
-	assert_int_equal(members[0].asked, 1);
+	assert_int_equal(members[0].closed, 0);
 	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_FULL);
 	leave(0, "10.9.0.1");
 	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_FULL);
 	leave(2, "10.0.0.1");
 	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_ENTERED);
-	leave(2, "10.0.0.2");
 }
 
 static void listener_that_closes_is_not_asked_and_owes_nothing(void **state)
@@ -252,12 +291,86 @@ static void listener_that_closes_is_not_asked_and_owes_nothing(void **state)
 	assert_int_equal(enter(2, "10.0.0.1"), LIMITS_ENTERED);
 	listen_member_retire(members[0].member); /* asked, and gone before it has heard */
 	run(0);
-	assert_int_equal(members[0].asked, 0);
+	assert_int_equal(members[0].closed, 0);
 	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_FULL);
 	leave_all(0);
 	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_ENTERED);
-	leave(2, "10.0.0.1");
-	leave(2, "10.0.0.2");
+}
+
+static void who_does_not_take_answers_goes_before_the_newcomer(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 2, 100);
+	let_idle(0, 2, 500);
+	note(0, "10.9.0.1", true, 600);
+	note(0, "10.9.0.2", true, 600);
+	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_FULL);
+	find(0, "10.9.0.2")->stuck = true;
+	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_ENTERED);
+	assert_null(find(0, "10.9.0.2"));
+}
+
+/* ---- strangers ---- */
+
+/* However short they idle, and wherever; a busy one as well, who has nothing to wait for. */
+static void strangers_make_room_before_any_client(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 4, 100);
+	let_idle(0, 2, 100);
+	assert_int_equal(enter_as(1, "192.0.2.1", true), LIMITS_ENTERED);
+	note(1, "192.0.2.1", false, 800);
+	assert_int_equal(enter_as(1, "192.0.2.2", true), LIMITS_ENTERED);
+	note(1, "192.0.2.2", true, 900);
+	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_ENTERED);
+	assert_int_equal(enter(2, "10.0.0.2"), LIMITS_ENTERED);
+	run(1);
+	assert_int_equal(connections(1), 0);
+	assert_int_equal(members[0].closed, 0);
+	assert_int_equal(enter(2, "10.0.0.3"), LIMITS_ENTERED);
+	run(0);
+	assert_int_equal(members[0].closed, 1);
+}
+
+static void stranger_pushes_out_strangers_only(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 2, 100);
+	let_idle(0, 2, 100);
+	assert_int_equal(enter_as(0, "192.0.2.1", true), LIMITS_FULL);
+	assert_int_equal(enter_as(1, "192.0.2.1", true), LIMITS_FULL);
+	note(0, "10.9.0.1", true, 200);
+	find(0, "10.9.0.1")->stuck = true;
+	leave(0, "10.9.0.2");
+	assert_int_equal(enter_as(0, "192.0.2.1", true), LIMITS_ENTERED);
+	note(0, "192.0.2.1", false, 300);
+	assert_int_equal(enter_as(0, "192.0.2.2", true), LIMITS_ENTERED);
+	assert_null(find(0, "192.0.2.1"));
+	run(0);
+	assert_non_null(find(0, "10.9.0.1"));
+}
+
+static void who_becomes_a_stranger_keeps_the_place_in_time(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, 1000, 4, 100);
+	let_idle(0, 3, 100);
+	note(0, "10.9.0.2", false, 200);
+	note(0, "10.9.0.3", true, 300);
+	assert_int_equal(enter_as(0, "192.0.2.1", true), LIMITS_ENTERED);
+	note(0, "192.0.2.1", false, 150);
+	/* Now the one is what the others were. */
+	for (unsigned i = 1; i <= 3; i++)
+		find(0, (const char *[]){"10.9.0.1", "10.9.0.2", "10.9.0.3"}[i - 1])->guest.stranger = true;
+	find(0, "192.0.2.1")->guest.stranger = false;
+	listen_member_sort(members[0].member);
+	assert_int_equal(listen_member_next_us(members[0].member), 1100);
+	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_ENTERED);
+	assert_null(find(0, "10.9.0.1"));
+	assert_int_equal(listen_member_next_us(members[0].member), 1150);
+	listen_member_close_idle(members[0].member, 1160);
+	assert_null(find(0, "192.0.2.1"));
+	assert_int_equal(connections(0), 3);
 }
 
 /* ---- threads ---- */
@@ -277,11 +390,11 @@ static void *come_and_go(void *arg)
 	ASSERT(w != NULL);
 	for (unsigned i = 0; i < 2000; i++) {
 		char text[32];
-		snprintf(text, sizeof(text), "10.9.%u.%u", p->number, p->idle + 1);
-		if (p->idle < 50 && enter((int)p->number, text) == LIMITS_ENTERED)
-			idle((int)p->number, p->idle + 1, loop_clock_us());
-		else
-			close_longest(p);
+		snprintf(text, sizeof(text), "10.9.%u.%u", p->number, i % 251);
+		if (connections((int)p->number) >= 50)
+			forget(CONTAINER_OF(p->guests.next, struct pretended_guest, link));
+		else if (enter_as((int)p->number, text, i % 3 == 0) == LIMITS_ENTERED)
+			note((int)p->number, text, i % 7 == 0, loop_clock_us());
 		atomic_store(&p->stop, true);
 		loop_wakeup_send(w);
 		loop_run(p->loop);
@@ -304,8 +417,9 @@ static void workers_ask_each_other_without_harm(void **state)
 	/* One too many for each that was not closed since it had gone by itself: nothing idles that was asked to close. */
 	for (int i = 0; i < MEMBERS; i++)
 		leave_all(i);
-	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_ENTERED);
-	leave(0, "10.0.0.1");
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(enter(0, "10.0.0.1"), LIMITS_ENTERED);
+	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_FULL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -317,10 +431,14 @@ int main(void)
 		TEST(network_of_64_bits_is_one_client_of_ipv6),
 		TEST(limit_of_all_holds_over_many_clients),
 		TEST(longest_idle_elsewhere_makes_room),
-		TEST(own_longest_idle_is_the_listeners_own_to_close),
+		TEST(own_longest_idle_goes_at_once),
 		TEST(nobody_is_asked_for_more_than_idles_there),
 		TEST(who_has_begun_to_ask_meanwhile_is_spared),
 		TEST(listener_that_closes_is_not_asked_and_owes_nothing),
+		TEST(who_does_not_take_answers_goes_before_the_newcomer),
+		TEST(strangers_make_room_before_any_client),
+		TEST(stranger_pushes_out_strangers_only),
+		TEST(who_becomes_a_stranger_keeps_the_place_in_time),
 		TEST(workers_ask_each_other_without_harm),
 	};
 	return cmocka_run_group_tests_name("net/listen_limits", tests, NULL, NULL);

@@ -540,6 +540,54 @@ static void longest_idle_makes_room_at_another_address(void **state)
 	serving_free(s);
 }
 
+static bool all_but_one_address(void *arg, const struct addr *client)
+{
+	struct addr stranger = address(arg);
+	return client->in.sin_addr.s_addr != stranger.in.sin_addr.s_addr;
+}
+
+static int client_from(struct serving *s, const char *ip)
+{
+	struct addr from = address(ip);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, &from.sa, addr_len(&from)), 0);
+	const struct addr *to = listener_addr(s->listeners[0]);
+	assert_int_equal(connect(fd, &to->sa, addr_len(to)), 0);
+	serve_ms(s, 2);
+	return fd;
+}
+
+/* Who is one is asked when he comes, and again when the answer may be another. */
+static void strangers_cost_no_client_its_connection(void **state)
+{
+	struct serving *s = serving_new();
+	char first[] = "127.0.0.3", second[] = "127.0.0.2";
+	(void)state;
+	listen_limits_set(s->limits, 10 * US_PER_S, 2, 100);
+	listener_set_allows(serve(s, "127.0.0.1", LISTEN_TCP), all_but_one_address, first);
+	int client = client_from(s, "127.0.0.2"), stranger = client_from(s, first), another = client_from(s, first);
+	assert_false(is_closed(client));
+	assert_true(is_closed(stranger));
+	assert_false(is_closed(another));
+	int next = client_from(s, "127.0.0.4");
+	assert_true(is_closed(another));
+	close(another);
+	another = client_from(s, first);
+	assert_true(is_closed(another));
+	assert_int_equal(COUNT(s, refused), 1);
+	/* Now the youngest of the two is a client, and the other one is not. */
+	listener_set_allows(s->listeners[0], all_but_one_address, second);
+	close(another);
+	another = client_from(s, first);
+	assert_true(is_closed(client));
+	assert_false(is_closed(next) || is_closed(another));
+	close(client);
+	close(stranger);
+	close(another);
+	close(next);
+	serving_free(s);
+}
+
 static void client_that_takes_no_answers_makes_room_before_those_that_wait(void **state)
 {
 	struct serving *s = serving_new();
@@ -693,6 +741,7 @@ int main(void)
 		cmocka_unit_test(longest_idle_makes_room_at_the_limit_of_all),
 		cmocka_unit_test(as_many_make_room_as_a_lower_limit_asks_for),
 		cmocka_unit_test(longest_idle_makes_room_at_another_address),
+		cmocka_unit_test(strangers_cost_no_client_its_connection),
 		cmocka_unit_test(client_that_takes_no_answers_makes_room_before_those_that_wait),
 		cmocka_unit_test(many_questions_of_one_connection_take_turns),
 		cmocka_unit_test(answers_to_a_client_that_does_not_read_are_bounded),
