@@ -70,9 +70,10 @@ enum limits_verdict { LIMITS_ENTERED, LIMITS_FULL, LIMITS_CLIENT_FULL };
 
 /* What the limits know of a TCP connection; a part of it, the limits' own but for `stranger` and reading. */
 struct listen_guest {
-	struct list by_progress;      /* among its listener's */
-	struct listen_idlers *among;  /* those whom it may be closed with to make room; NULL: it is busy */
-	struct listen_client *client; /* as whom it counts */
+	struct list by_progress;     /* among its listener's */
+	struct list of_client;       /* among its client's at this listener that may be closed to make room */
+	struct listen_idlers *among; /* those of its listener that may be; NULL: it is busy */
+	struct listen_seat *seat;    /* its client's */
 	uint64_t progress_us;
 	bool busy;     /* something is owed to it */
 	bool stranger; /* may not ask: makes room first, and never gets it from others than strangers */
@@ -88,7 +89,8 @@ struct listen_member;
 /* NULL without memory. */
 NODISCARD struct listen_member *listen_member_new(struct listen_limits *l, struct loop *loop, listen_close_fn *close,
 						  listen_stuck_fn *is_stuck);
-/* A connection comes; others are closed for it, here or elsewhere. FULL: nobody idles whom it may push out, and nobody here is stuck. */
+/* A connection comes; others are closed for it, here or elsewhere. FULL: nobody idles whom it may push out, and nobody here is stuck.
+ * CLIENT_FULL: none of the client's own idles, or there is no memory. */
 NODISCARD enum limits_verdict listen_member_enter(struct listen_member *m, struct listen_guest *g, const struct addr *client);
 /* And goes. */
 void listen_member_leave(struct listen_member *m, struct listen_guest *g);

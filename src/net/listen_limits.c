@@ -7,6 +7,8 @@
  * when the longest of them has idled. If that is one of another listener, of this worker or of another one, the newcomer enters all the
  * same, and that listener is asked, by a wake-up, to close its longest. So for a moment there may be as many connections above the limit
  * as idle ones are about to go. Where nobody idles, a client that does not take its answers goes, at the newcomer's listener.
+ * At a client's own limit it is the same among its own connections: at each listener that it is connected to it has a *seat*, which says
+ * how many of them idle there and since when. Others lose nothing for it, and if all are busy the newcomer is refused.
  * Only where connections come and go is a lock taken, and never while a connection is being closed. */
 #include "net/listen_private.h"
 
@@ -22,17 +24,19 @@ enum { CLIENT_BUCKETS = 1024 };
 /* Until listen_limits_set: the defaults of zones.conf. */
 enum { DEFAULT_IDLE_US = 10 * US_PER_S, DEFAULT_CONNECTIONS = 1000, DEFAULT_PER_CLIENT = 100 };
 
-/* Who counts as one client: an IPv4 address, or an IPv6 network of 64 bits, for that is what one host may choose
- * from. */
+/* Who counts as one client: an IPv4 address, or an IPv6 network of 64 bits, for that is what one host may choose from. Strangers of the
+ * same network are another one. */
 struct client_key {
 	uint8_t bytes[8];
-	uint64_t family;
+	uint32_t family, stranger;
 };
 
 struct listen_client {
 	struct listen_client *next;
 	struct client_key key;
+	struct list seats;
 	uint32_t connections;
+	uint32_t leaving; /* of these, as in the limits */
 };
 
 struct listen_limits {
@@ -52,10 +56,20 @@ enum kind { STRANGERS, CLIENTS, KINDS };
 /* Connections of one listener that may be closed to make room. */
 struct listen_idlers {
 	struct listen_member *member;
-	struct list order; /* by_progress; of the member's thread, as all that is not said to be otherwise */
+	struct listen_seat *seat; /* a client's; NULL: the listener's */
+	struct list order; /* by_progress, or of_client; of the member's thread, as all that is not said to be otherwise */
 	uint32_t asked;    /* to close so many; under the limits' lock */
 	_Atomic uint32_t count;
 	_Atomic uint64_t since_us; /* when the first of the order made progress */
+};
+
+/* One client's connections at one listener. But for `idle.order` under the limits' lock. */
+struct listen_seat {
+	struct listen_client *client;
+	struct list link;  /* of the client's seats */
+	struct list asked; /* of the member's, while it is asked to close some of these */
+	uint32_t connections;
+	struct listen_idlers idle;
 };
 
 struct listen_member {
@@ -66,6 +80,7 @@ struct listen_member {
 	listen_stuck_fn *is_stuck;
 	struct listen_idlers idle[KINDS];
 	struct list busy; /* clients; by_progress */
+	struct list asked_seats; /* under the lock */
 	struct listen_idlers *carrying_out; /* one of these is being closed because others asked, and has not gone yet */
 };
 
@@ -103,9 +118,9 @@ void listen_limits_set(struct listen_limits *l, uint64_t idle_us, uint32_t conne
 	pthread_mutex_unlock(&l->lock);
 }
 
-static struct client_key client_key(const struct addr *a)
+static struct client_key client_key(const struct addr *a, bool stranger)
 {
-	struct client_key key = {.family = a->sa.sa_family};
+	struct client_key key = {.family = a->sa.sa_family, .stranger = stranger};
 	if (a->sa.sa_family == AF_INET6)
 		memcpy(key.bytes, &a->in6.sin6_addr, 8);
 	else
@@ -129,6 +144,13 @@ static struct listen_guest *first_of(const struct list *order)
 	return list_empty(order) ? NULL : CONTAINER_OF(order->next, struct listen_guest, by_progress);
 }
 
+static struct listen_guest *longest_of(const struct listen_idlers *i)
+{
+	if (!i->seat || list_empty(&i->order))
+		return first_of(&i->order);
+	return CONTAINER_OF(i->order.next, struct listen_guest, of_client);
+}
+
 static uint64_t since_us(const struct list *order)
 {
 	const struct listen_guest *g = first_of(order);
@@ -143,17 +165,29 @@ static uint32_t count_of(const struct listen_idlers *i)
 /* Others read it; this thread alone writes. */
 static void publish(struct listen_idlers *i, uint32_t count)
 {
+	const struct listen_guest *longest = longest_of(i);
 	atomic_store_explicit(&i->count, count, memory_order_relaxed);
-	atomic_store_explicit(&i->since_us, since_us(&i->order), memory_order_relaxed);
+	atomic_store_explicit(&i->since_us, longest ? longest->progress_us : UINT64_MAX, memory_order_relaxed);
+}
+
+static void init_idlers(struct listen_idlers *i, struct listen_member *m, struct listen_seat *seat)
+{
+	i->member = m;
+	i->seat = seat;
+	list_init(&i->order);
+	publish(i, 0);
 }
 
 static void take_off(struct listen_guest *g)
 {
 	struct listen_idlers *i = g->among;
 	list_remove(&g->by_progress);
+	list_remove(&g->of_client);
 	g->among = NULL;
-	if (i)
+	if (i) {
 		publish(i, count_of(i) - 1);
+		publish(&g->seat->idle, count_of(&g->seat->idle) - 1);
+	}
 }
 
 /* At the end of the list where it belongs. A stranger has no claim to answers: they were REFUSED, or asked for under other rules. */
@@ -165,8 +199,11 @@ static void put(struct listen_member *m, struct listen_guest *g)
 	else if (!g->busy)
 		g->among = &m->idle[CLIENTS];
 	list_append(g->among ? &g->among->order : &m->busy, &g->by_progress);
-	if (g->among)
+	if (g->among) {
+		list_append(&g->seat->idle.order, &g->of_client);
 		publish(g->among, count_of(g->among) + 1);
+		publish(&g->seat->idle, count_of(&g->seat->idle) + 1);
+	}
 }
 
 void listen_member_note(struct listen_member *m, struct listen_guest *g, bool busy, uint64_t now_us)
@@ -251,11 +288,43 @@ static struct listen_idlers *find_longest(struct listen_limits *l, struct listen
 	return longest;
 }
 
+/* The same of one client's. */
+static struct listen_idlers *find_longest_of_client(const struct listen_client *client, const struct listen_member *own)
+{
+	struct listen_idlers *longest = NULL;
+	LIST_FOR_EACH(link, &client->seats) {
+		struct listen_idlers *i = &CONTAINER_OF(link, struct listen_seat, link)->idle;
+		bool retired = list_empty(&i->member->link);
+		bool at_hand = i->member == own ? count_of(i) > 0 : !retired && has_idle(i);
+		if (at_hand && is_longer(i, longest))
+			longest = i;
+	}
+	return longest;
+}
+
 static void ask(struct listen_limits *l, struct listen_idlers *i)
 {
+	struct listen_seat *seat = i->seat;
 	i->asked++;
 	l->leaving++;
+	if (seat) {
+		seat->client->leaving++;
+		list_remove(&seat->asked);
+		list_append(&i->member->asked_seats, &seat->asked);
+	}
 	loop_wakeup_send(i->member->wakeup);
+}
+
+/* So many fewer are asked for. */
+static void unask(struct listen_limits *l, struct listen_idlers *i, uint32_t count)
+{
+	i->asked -= count;
+	l->leaving -= count;
+	if (i->seat) {
+		i->seat->client->leaving -= count;
+		if (i->asked == 0)
+			list_remove(&i->seat->asked);
+	}
 }
 
 /* Room for one more among all; where others idle for longest they are asked for it. False: it is for the caller to close one of `own`, if
@@ -276,34 +345,84 @@ static bool find_room(struct listen_member *m, bool stranger, struct listen_idle
 	return true;
 }
 
+/* The same among the connections of the client, which has none if it is NULL. */
+static bool find_room_of_client(struct listen_member *m, const struct listen_client *client, struct listen_idlers **own)
+{
+	struct listen_limits *l = m->limits;
+	if (!client)
+		return l->per_client_limit > 0;
+	while (client->connections >= l->per_client_limit + client->leaving) {
+		struct listen_idlers *longest = find_longest_of_client(client, m);
+		if (!longest || longest->member == m) {
+			*own = longest;
+			return false;
+		}
+		ask(l, longest);
+	}
+	return true;
+}
+
+static struct listen_seat *find_seat(const struct listen_client *client, const struct listen_member *m)
+{
+	LIST_FOR_EACH(link, &client->seats) {
+		struct listen_seat *seat = CONTAINER_OF(link, struct listen_seat, link);
+		if (seat->idle.member == m)
+			return seat;
+	}
+	return NULL;
+}
+
+/* The client's seat at `m`, made if need be, and the client at `*at` as well. NULL without memory. */
+static struct listen_seat *take_seat(struct listen_member *m, struct listen_client **at, const struct client_key *key)
+{
+	struct listen_seat *seat = *at ? find_seat(*at, m) : NULL;
+	if (seat)
+		return seat;
+	struct listen_client *client = *at ? *at : calloc(1, sizeof(*client));
+	seat = client ? calloc(1, sizeof(*seat)) : NULL;
+	if (!seat) {
+		if (!*at)
+			free(client);
+		return NULL;
+	}
+	if (!*at) {
+		client->key = *key;
+		list_init(&client->seats);
+		*at = client;
+	}
+	seat->client = client;
+	list_init(&seat->asked);
+	list_append(&client->seats, &seat->link);
+	init_idlers(&seat->idle, m, seat);
+	return seat;
+}
+
 static enum limits_verdict enter_locked(struct listen_member *m, struct listen_guest *g, const struct client_key *key,
 					struct listen_idlers **own)
 {
 	struct listen_limits *l = m->limits;
 	struct listen_client **at = find_client(l, key);
 	/* The client's own limit first: who is above it must not cost others their connections. */
-	if ((*at ? (*at)->connections : 0) >= l->per_client_limit)
+	if (!find_room_of_client(m, *at, own))
 		return LIMITS_CLIENT_FULL;
 	if (!find_room(m, g->stranger, own))
 		return LIMITS_FULL;
-	if (!*at) {
-		*at = calloc(1, sizeof(**at));
-		if (!*at)
-			return LIMITS_CLIENT_FULL;
-		(*at)->key = *key;
-	}
-	(*at)->connections++;
+	g->seat = take_seat(m, at, key);
+	if (!g->seat)
+		return LIMITS_CLIENT_FULL;
+	g->seat->connections++;
+	g->seat->client->connections++;
 	l->connections++;
-	g->client = *at;
 	return LIMITS_ENTERED;
 }
 
-/* At this listener: the longest idle, else whoever has not taken its answers for the longest. */
-static struct listen_guest *find_victim(const struct listen_member *m, const struct listen_idlers *own, bool for_stranger)
+/* At this listener: the longest idle, else, at the limit of all, whoever has not taken its answers for the longest. */
+static struct listen_guest *find_victim(const struct listen_member *m, enum limits_verdict verdict, const struct listen_idlers *own,
+					bool for_stranger)
 {
 	if (own)
-		return first_of(&own->order);
-	if (!for_stranger)
+		return longest_of(own);
+	if (verdict == LIMITS_FULL && !for_stranger)
 		LIST_FOR_EACH(link, &m->busy) {
 			struct listen_guest *g = CONTAINER_OF(link, struct listen_guest, by_progress);
 			if (m->is_stuck(g))
@@ -314,17 +433,18 @@ static struct listen_guest *find_victim(const struct listen_member *m, const str
 
 enum limits_verdict listen_member_enter(struct listen_member *m, struct listen_guest *g, const struct addr *client)
 {
-	struct client_key key = client_key(client);
+	struct client_key key = client_key(client, g->stranger);
 	struct listen_guest *victim;
 	enum limits_verdict verdict;
 	list_init(&g->by_progress);
+	list_init(&g->of_client);
 	/* More than one goes where the limit was lowered. */
 	do {
 		struct listen_idlers *own = NULL;
 		pthread_mutex_lock(&m->limits->lock);
 		verdict = enter_locked(m, g, &key, &own);
 		pthread_mutex_unlock(&m->limits->lock);
-		victim = verdict == LIMITS_FULL ? find_victim(m, own, g->stranger) : NULL;
+		victim = find_victim(m, verdict, own, g->stranger);
 		if (victim)
 			m->close(victim);
 	} while (victim);
@@ -336,9 +456,8 @@ static void answer_locked(struct listen_member *m)
 {
 	if (!m->carrying_out)
 		return;
-	m->carrying_out->asked--;
+	unask(m->limits, m->carrying_out, 1);
 	m->carrying_out = NULL;
-	m->limits->leaving--;
 }
 
 void listen_member_leave(struct listen_member *m, struct listen_guest *g)
@@ -346,12 +465,19 @@ void listen_member_leave(struct listen_member *m, struct listen_guest *g)
 	struct listen_limits *l = m->limits;
 	take_off(g);
 	pthread_mutex_lock(&l->lock);
-	struct listen_client *gone = g->client;
+	struct listen_seat *seat = g->seat;
+	struct listen_client *client = seat->client;
 	l->connections--;
+	client->connections--;
 	answer_locked(m);
-	if (--gone->connections == 0) {
-		*find_client(l, &gone->key) = gone->next;
-		free(gone);
+	if (--seat->connections == 0) {
+		unask(l, &seat->idle, seat->idle.asked);
+		list_remove(&seat->link);
+		free(seat);
+	}
+	if (client->connections == 0) {
+		*find_client(l, &client->key) = client->next;
+		free(client);
 	}
 	pthread_mutex_unlock(&l->lock);
 }
@@ -364,6 +490,8 @@ static bool is_asked(struct listen_member *m)
 	pthread_mutex_lock(&m->limits->lock);
 	for (size_t i = 0; i < KINDS && !m->carrying_out; i++)
 		m->carrying_out = m->idle[i].asked > 0 ? &m->idle[i] : NULL;
+	if (!m->carrying_out && !list_empty(&m->asked_seats))
+		m->carrying_out = &CONTAINER_OF(m->asked_seats.next, struct listen_seat, asked)->idle;
 	pthread_mutex_unlock(&m->limits->lock);
 	return m->carrying_out != NULL;
 }
@@ -373,7 +501,7 @@ static void on_wakeup(void *arg)
 {
 	struct listen_member *m = arg;
 	while (is_asked(m)) {
-		struct listen_guest *longest = first_of(&m->carrying_out->order);
+		struct listen_guest *longest = longest_of(m->carrying_out);
 		if (longest)
 			m->close(longest);
 		pthread_mutex_lock(&m->limits->lock);
@@ -393,11 +521,9 @@ struct listen_member *listen_member_new(struct listen_limits *l, struct loop *lo
 	m->close = close;
 	m->is_stuck = is_stuck;
 	list_init(&m->busy);
-	for (size_t i = 0; i < KINDS; i++) {
-		m->idle[i].member = m;
-		list_init(&m->idle[i].order);
-		publish(&m->idle[i], 0);
-	}
+	list_init(&m->asked_seats);
+	for (size_t i = 0; i < KINDS; i++)
+		init_idlers(&m->idle[i], m, NULL);
 	pthread_mutex_lock(&l->lock);
 	list_append(&l->members, &m->link);
 	pthread_mutex_unlock(&l->lock);
@@ -408,9 +534,11 @@ void listen_member_retire(struct listen_member *m)
 {
 	pthread_mutex_lock(&m->limits->lock);
 	list_remove(&m->link);
-	for (size_t i = 0; i < KINDS; i++) {
-		m->limits->leaving -= m->idle[i].asked;
-		m->idle[i].asked = 0;
+	for (size_t i = 0; i < KINDS; i++)
+		unask(m->limits, &m->idle[i], m->idle[i].asked);
+	LIST_FOR_EACH(link, &m->asked_seats) {
+		struct listen_idlers *i = &CONTAINER_OF(link, struct listen_seat, asked)->idle;
+		unask(m->limits, i, i->asked);
 	}
 	pthread_mutex_unlock(&m->limits->lock);
 	loop_wakeup_close(m->wakeup);

@@ -335,6 +335,22 @@ class Tcp(Case):
         self.assertIsNone(read_frame(connections[0]))
 
 
+    def test_longest_idle_of_a_client_makes_room_at_its_own_limit(self):
+        """per-client: at the limit its longest idle is closed, whichever worker it is at; others lose nothing"""
+        fwd, _, _ = self.serve(rest="workers: 4\ntcp: {per-client: 3, idle: 60s}\n")
+        query = make_query("www.corp.test").to_wire()
+        frame = len(query).to_bytes(2, "big") + query
+        connections = []
+        for i in range(13):
+            s = socket.create_connection((fwd.ip, fwd.port), source_address=(f"127.99.0.{1 if i else 2}", 0), timeout=PATIENCE_S)
+            self.addCleanup(s.close)
+            s.sendall(frame)
+            self.assertEqual(rcode(read_frame(s)), "NOERROR")  # nobody is refused
+            connections.append(s)
+        self.assertIsNone(read_frame(connections[1]))
+        connections[0].sendall(frame)
+        self.assertEqual(rcode(read_frame(connections[0])), "NOERROR")
+
     def test_longest_idle_makes_room_whatever_address_and_worker_it_is_at(self):
         """at the limit the longest idle is closed"""
         ip = LOOPBACK.ip()

@@ -310,6 +310,85 @@ static void who_does_not_take_answers_goes_before_the_newcomer(void **state)
 	assert_null(find(0, "10.9.0.2"));
 }
 
+/* ---- room of a client's own ---- */
+
+static void longest_idle_of_the_client_makes_room(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 10, 3);
+	let_idle(0, 1, 50);
+	for (unsigned i = 1; i <= 3; i++) {
+		const char *text = (const char *[]){"10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3"}[i - 1];
+		assert_int_equal(enter(0, text), LIMITS_ENTERED);
+		note(0, text, false, 100 * i);
+	}
+	note(0, "10.0.0.1:1", false, 400);
+	assert_int_equal(enter(0, "10.0.0.1:4"), LIMITS_ENTERED);
+	assert_null(find(0, "10.0.0.1:2"));
+	note(0, "10.0.0.1:3", true, 500);
+	note(0, "10.0.0.1:4", true, 500);
+	assert_int_equal(enter(0, "10.0.0.1:5"), LIMITS_ENTERED);
+	assert_null(find(0, "10.0.0.1:1"));
+	note(0, "10.0.0.1:5", true, 600);
+	/* All wait, and one that takes no answers is given its time: the client cannot push out itself. */
+	find(0, "10.0.0.1:3")->stuck = true;
+	assert_int_equal(enter(0, "10.0.0.1:6"), LIMITS_CLIENT_FULL);
+	assert_non_null(find(0, "10.9.0.1"));
+	assert_int_equal(members[0].closed, 2);
+}
+
+static void longest_idle_of_the_client_makes_room_elsewhere(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 3, 2);
+	let_idle(0, 1, 50);
+	assert_int_equal(enter(0, "10.0.0.1:1"), LIMITS_ENTERED);
+	note(0, "10.0.0.1:1", false, 100);
+	assert_int_equal(enter(1, "10.0.0.1:2"), LIMITS_ENTERED);
+	note(1, "10.0.0.1:2", false, 200);
+	/* It is the room among all as well, so that nobody else goes. */
+	assert_int_equal(enter(2, "10.0.0.1:3"), LIMITS_ENTERED);
+	run(0);
+	run(1);
+	assert_null(find(0, "10.0.0.1:1"));
+	assert_non_null(find(0, "10.9.0.1"));
+	assert_int_equal(members[0].closed + members[1].closed, 1);
+}
+
+/* For each that was asked for and went by itself, or whose listener closed, there is nothing to wait for. */
+static void what_a_client_was_asked_for_ends_with_its_connections(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 10, 1);
+	assert_int_equal(enter(0, "10.0.0.1:1"), LIMITS_ENTERED);
+	note(0, "10.0.0.1:1", false, 100);
+	assert_int_equal(enter(1, "10.0.0.1:2"), LIMITS_ENTERED);
+	leave(0, "10.0.0.1:1");
+	run(0);
+	assert_int_equal(enter(2, "10.0.0.1:3"), LIMITS_CLIENT_FULL);
+	note(1, "10.0.0.1:2", false, 200);
+	assert_int_equal(enter(2, "10.0.0.1:3"), LIMITS_ENTERED);
+	listen_member_retire(members[1].member);
+	run(1);
+	assert_non_null(find(1, "10.0.0.1:2"));
+	assert_int_equal(enter(0, "10.0.0.1:4"), LIMITS_CLIENT_FULL);
+	leave(1, "10.0.0.1:2");
+	leave(2, "10.0.0.1:3");
+	assert_int_equal(enter(0, "10.0.0.1:4"), LIMITS_ENTERED);
+	assert_int_equal(enter(0, "10.0.0.1:5"), LIMITS_CLIENT_FULL);
+}
+
+/* A network of 64 bits may hold both. */
+static void stranger_is_another_client_than_one_who_may_ask(void **state)
+{
+	(void)state;
+	listen_limits_set(limits, US_PER_S, 10, 1);
+	assert_int_equal(enter(0, "[2001:db8::1]"), LIMITS_ENTERED);
+	note(0, "[2001:db8::1]", false, 100);
+	assert_int_equal(enter_as(0, "[2001:db8::2]", true), LIMITS_ENTERED);
+	assert_non_null(find(0, "[2001:db8::1]"));
+}
+
 /* ---- strangers ---- */
 
 /* However short they idle, and wherever; a busy one as well, who has nothing to wait for. */
@@ -382,6 +461,8 @@ static void look(void *arg)
 		loop_stop(p->loop);
 }
 
+static bool of_few_clients;
+
 /* Newcomers of its own, and others' wishes in between. */
 static void *come_and_go(void *arg)
 {
@@ -390,7 +471,10 @@ static void *come_and_go(void *arg)
 	ASSERT(w != NULL);
 	for (unsigned i = 0; i < 2000; i++) {
 		char text[32];
-		snprintf(text, sizeof(text), "10.9.%u.%u", p->number, i % 251);
+		if (of_few_clients)
+			snprintf(text, sizeof(text), "10.9.9.%u:%u", i % 7, i + 1);
+		else
+			snprintf(text, sizeof(text), "10.9.%u.%u", p->number, i % 251);
 		if (connections((int)p->number) >= 50)
 			forget(CONTAINER_OF(p->guests.next, struct pretended_guest, link));
 		else if (enter_as((int)p->number, text, i % 3 == 0) == LIMITS_ENTERED)
@@ -403,11 +487,9 @@ static void *come_and_go(void *arg)
 	return NULL;
 }
 
-static void workers_ask_each_other_without_harm(void **state)
+static void come_and_go_at_all(void)
 {
 	pthread_t threads[MEMBERS];
-	(void)state;
-	listen_limits_set(limits, US_PER_S, 40, 1000);
 	for (int i = 0; i < MEMBERS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &members[i]), 0);
 	for (int i = 0; i < MEMBERS; i++)
@@ -417,9 +499,32 @@ static void workers_ask_each_other_without_harm(void **state)
 	/* One too many for each that was not closed since it had gone by itself: nothing idles that was asked to close. */
 	for (int i = 0; i < MEMBERS; i++)
 		leave_all(i);
+}
+
+static void workers_ask_each_other_without_harm(void **state)
+{
+	(void)state;
+	of_few_clients = false;
+	listen_limits_set(limits, US_PER_S, 40, 1000);
+	come_and_go_at_all();
 	for (int i = 0; i < 40; i++)
 		assert_int_equal(enter(0, "10.0.0.1"), LIMITS_ENTERED);
 	assert_int_equal(enter(0, "10.0.0.1"), LIMITS_FULL);
+}
+
+static void workers_ask_each_other_for_a_clients_own_without_harm(void **state)
+{
+	(void)state;
+	of_few_clients = true;
+	listen_limits_set(limits, US_PER_S, 20, 4);
+	come_and_go_at_all();
+	for (int i = 0; i < 20; i++) {
+		char text[32];
+		snprintf(text, sizeof(text), "10.9.9.%d:%d", i / 4, i + 1);
+		assert_int_equal(enter(i % MEMBERS, text), LIMITS_ENTERED);
+	}
+	assert_int_equal(enter(0, "10.9.9.1"), LIMITS_CLIENT_FULL);
+	assert_int_equal(enter(0, "10.9.9.6"), LIMITS_FULL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -436,10 +541,15 @@ int main(void)
 		TEST(who_has_begun_to_ask_meanwhile_is_spared),
 		TEST(listener_that_closes_is_not_asked_and_owes_nothing),
 		TEST(who_does_not_take_answers_goes_before_the_newcomer),
+		TEST(longest_idle_of_the_client_makes_room),
+		TEST(longest_idle_of_the_client_makes_room_elsewhere),
+		TEST(what_a_client_was_asked_for_ends_with_its_connections),
+		TEST(stranger_is_another_client_than_one_who_may_ask),
 		TEST(strangers_make_room_before_any_client),
 		TEST(stranger_pushes_out_strangers_only),
 		TEST(who_becomes_a_stranger_keeps_the_place_in_time),
 		TEST(workers_ask_each_other_without_harm),
+		TEST(workers_ask_each_other_for_a_clients_own_without_harm),
 	};
 	return cmocka_run_group_tests_name("net/listen_limits", tests, NULL, NULL);
 }

@@ -448,24 +448,47 @@ static void answer_that_comes_when_the_idle_time_is_over_is_sent(void **state)
 
 /* ---- limits ---- */
 
-static void client_above_its_limit_is_refused(void **state)
+static void client_above_its_limit_closes_its_own_longest_idle(void **state)
 {
 	struct serving *s = serving_new();
-	int clients[4];
+	int clients[5];
 	(void)state;
-	listen_limits_set(s->limits, US_PER_S, 100, 3);
+	listen_limits_set(s->limits, 10 * US_PER_S, 100, 3);
 	serve(s, "127.0.0.1", LISTEN_TCP);
 	for (size_t i = 0; i < 4; i++)
 		clients[i] = connect_one(s);
 	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(is_closed(clients[i]), i == 0);
+	assert_int_equal(COUNT(s, accepted), 4);
+	assert_int_equal(COUNT(s, refused), 0);
+	/* Those that wait for answers stay; once all do, the newest is refused. */
+	s->keep = true;
+	ask(clients[1], 1, 1);
+	ask(clients[2], 2, 1);
+	s->want = 2;
+	serve_until(s, all_received);
+	clients[4] = connect_one(s);
+	for (size_t i = 1; i < 5; i++)
 		assert_int_equal(is_closed(clients[i]), i == 3);
-	assert_int_equal(COUNT(s, accepted), 3);
+	ask(clients[4], 4, 1);
+	s->want = 3;
+	serve_until(s, all_received);
+	close(clients[3]);
+	clients[3] = connect_one(s);
+	for (size_t i = 1; i < 5; i++)
+		assert_int_equal(is_closed(clients[i]), i == 3);
 	assert_int_equal(COUNT(s, refused), 1);
+	for (size_t i = 0; i < s->kept_count; i++)
+		reply_kept(s, i);
 	/* Who leaves makes room. */
-	close(clients[0]);
+	close(clients[4]);
 	serve_ms(s, 2);
-	clients[0] = connect_one(s);
-	assert_false(is_closed(clients[0]));
+	assert_int_equal(hear(clients[1]), 1);
+	assert_int_equal(hear(clients[2]), 2);
+	close(clients[3]);
+	clients[3] = connect_one(s);
+	for (size_t i = 1; i < 4; i++)
+		assert_false(is_closed(clients[i]));
 	for (size_t i = 0; i < 4; i++)
 		close(clients[i]);
 	serving_free(s);
@@ -737,7 +760,7 @@ int main(void)
 		cmocka_unit_test(parts_of_a_question_do_not_keep_a_connection),
 		cmocka_unit_test(connection_that_waits_for_answers_is_not_idle),
 		cmocka_unit_test(answer_that_comes_when_the_idle_time_is_over_is_sent),
-		cmocka_unit_test(client_above_its_limit_is_refused),
+		cmocka_unit_test(client_above_its_limit_closes_its_own_longest_idle),
 		cmocka_unit_test(longest_idle_makes_room_at_the_limit_of_all),
 		cmocka_unit_test(as_many_make_room_as_a_lower_limit_asks_for),
 		cmocka_unit_test(longest_idle_makes_room_at_another_address),
