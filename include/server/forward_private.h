@@ -219,7 +219,7 @@ void landing_describe_blocked(const struct flight *fl, char *out, size_t size);
 enum { LANDING_TEXT_MAX = 1536 };
 /* What each address did, for an EDE: "seoul: 10.10.1.10 (az1) silent, …". */
 void landing_describe(const struct flight *fl, char *out, size_t size);
-/* The same of what the cache remembers as failed: there is one word for all that were asked, or none. */
+/* The same of what the cache remembers as failed: there is one word for all addresses, or none. */
 void landing_describe_failed(const struct snapshot_route *route, uint16_t remembered, char *out, size_t size);
 /* The same where all are known to be down: what they were last seen to do. Returns the EDE's code. */
 enum dns_ede landing_describe_down(const struct snapshot_route *route, char *out, size_t size);

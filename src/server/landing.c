@@ -296,7 +296,8 @@ void landing_describe(const struct flight *fl, char *out, size_t size)
 
 void landing_describe_failed(const struct snapshot_route *route, uint16_t remembered, char *out, size_t size)
 {
-	bool of_each = remembered == FORWARD_FAILED_SILENT || remembered == FORWARD_FAILED_UNREACHABLE;
+	/* Of several pools, who knows which were asked. */
+	bool of_each = route->count == 1 && (remembered == FORWARD_FAILED_SILENT || remembered == FORWARD_FAILED_UNREACHABLE);
 	struct strbuf s;
 
 	strbuf_init(&s, out, size);
@@ -304,12 +305,12 @@ void landing_describe_failed(const struct snapshot_route *route, uint16_t rememb
 	for (int i = 0; i < route->count; i++) {
 		const struct pool *p = route->pools[i];
 		uint32_t usable = pool_usable(p);
-		strbuf_addf(&s, "%s %s%s", i == 0 ? "" : ";", p->name, of_each ? ":" : "");
+		strbuf_addf(&s, "%s %s%s", i == 0 ? "" : ",", p->name, of_each ? ": no answer from" : "");
 		for (int k = 0; of_each && k < p->count; k++) {
 			if (!(usable >> k & 1))
 				continue;
 			add_place(&s, &p->places[k]);
-			strbuf_add(&s, remembered == FORWARD_FAILED_SILENT ? " silent," : " unreachable,");
+			strbuf_add(&s, ",");
 		}
 		drop_comma(&s);
 	}
