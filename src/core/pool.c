@@ -293,7 +293,8 @@ bool pool_take_rate(const struct pool *p, struct upstream *u, uint64_t now_us)
 
 bool pool_take_rate_of(const struct pool *p, struct upstream *u, bool modest, uint64_t now_us)
 {
-	uint64_t now_ns = now_us * NS_PER_US, step = BURST_NS / p->max_qps, room_ns = modest ? BURST_NS - BURST_NS / 8 : BURST_NS;
+	uint64_t now_ns = now_us * NS_PER_US, step = BURST_NS / p->max_qps;
+	uint64_t room_ns = modest ? MAX(BURST_NS - BURST_NS / 8, step) : BURST_NS; /* one question at least */
 	uint64_t due = atomic_load_explicit(&u->rate_ns, memory_order_relaxed);
 
 	for (;;) {

@@ -105,6 +105,10 @@ static void who_is_modest_leaves_the_last_eighth_of_the_burst_to_others(void **s
 	assert_int_equal(together_sum(take_modestly), 0);
 	clock_us += 25 * US_PER_MS + 100;
 	assert_int_equal(together_sum(take_modestly), 1);
+	/* Of one a second, an eighth cannot be left. */
+	pool.max_qps = 1;
+	clock_us += 10 * US_PER_S;
+	assert_int_equal(together_sum(take_modestly), 1);
 }
 
 /* Each thread moves the common clock on: their views of it differ by a few microseconds, as those of real loops do. */
