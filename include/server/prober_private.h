@@ -26,6 +26,7 @@ struct probe {
 	uint8_t asks;              /* how many of `asked` this time */
 	bool out;                  /* at least one of them is unanswered */
 	bool seconded;             /* it was time for the second one, whether there is any */
+	bool plain_due;            /* max-qps was in the way of asking once more without EDNS: the next one is so */
 	bool done_once;
 	bool heard;                /* it has answered a probe, with whatever rcode */
 	bool put_aside;            /* well, when its pool was closed by the operator's hand alone */

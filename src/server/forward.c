@@ -382,11 +382,15 @@ static void look_up(struct forward *f, const struct client *c, const struct ques
 	metrics_add(f->world.metrics, METRIC_CACHE_MISSES, 1);
 	m.pool = pool_to_ask(m.route, c->now_us);
 	m.down = m.pool == NULL;
+	if (!(q->flags & DNS_RD)) {
+		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
+		return;
+	}
+	if (judge_loop(f, c, &m))
+		return;
 	if (m.down)
 		m.pool = pool_to_try(&m, c->now_us);
-	if (!(q->flags & DNS_RD))
-		landing_error(f, c, DNS_REFUSED, DNS_EDE_OTHER, "recursion was not asked for");
-	else if (!judge_loop(f, c, &m) && !judge_known(f, c, &m))
+	if (!judge_known(f, c, &m))
 		go_upstream(f, c, &m);
 }
 

@@ -164,13 +164,14 @@ void probe_send(struct prober *p, struct probe *b, bool about_address, uint64_t 
 		a->name = pp->good[0];
 	else
 		next_zone(p, pp, &a->name);
-	a->plain = false;
+	a->plain = b->plain_due;
+	b->plain_due = false;
 	b->asks = 1;
 	b->sent_us = now_us;
 	ask(p, a, now_us);
 }
 
-/* Another zone than `zone`: one that was answered before or, where none was yet, the next in turn. */
+/* Another zone than `zone`: one that was answered before or, where none is known, the next in turn. */
 static bool find_other_zone(struct prober *p, struct prober_pool *pp, const struct name *zone, struct name *out)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(pp->good); i++)
@@ -178,9 +179,9 @@ static bool find_other_zone(struct prober *p, struct prober_pool *pp, const stru
 			*out = pp->good[i];
 			return true;
 		}
-	if (is_known(&pp->good[0]))
-		return false;
 	next_zone(p, pp, out);
+	if (name_equal(out, zone))
+		next_zone(p, pp, out);
 	return !name_equal(out, zone);
 }
 
@@ -212,10 +213,11 @@ static bool ask_plain(struct prober *p, struct asking *a, uint64_t now_us)
 	a->out = false;
 	a->plain = true;
 	b->sent_us = now_us;
-	if (pool_take_rate(b->pool, b->upstream, now_us))
-		ask(p, a, now_us);
-	else
+	b->plain_due = !pool_take_rate(b->pool, b->upstream, now_us);
+	if (b->plain_due)
 		probe_put_off(b);
+	else
+		ask(p, a, now_us);
 	return true;
 }
 

@@ -116,6 +116,17 @@ static size_t answer_formerr(const struct question_upstream *asked, bool stream,
 	return len;
 }
 
+/* The probe has taken the only token. */
+static void endpoint_that_knows_no_edns_is_well_at_one_query_a_second(void **state)
+{
+	(void)state;
+	w = world_new("inbound-endpoints: {seoul: {max-qps: 1, addresses: [10.10.1.10]}}\n" CACHE ZONE);
+	lose_edns();
+	world_run_ms(w, 10000);
+	assert_false(knows_edns("10.10.1.10"));
+	expect_state("10.10.1.10", HEALTH_UP);
+}
+
 static void formerr_without_edns_as_well_teaches_nothing(void **state)
 {
 	(void)state;
@@ -214,6 +225,23 @@ static void dead_zone_does_not_close_an_endpoint_of_one_address(void **state)
 	expect_to_stay_well(ONE_ADDRESS TWO_ZONES);
 }
 
+/* Only the one that dies has been asked about: a quiet endpoint, after a start. */
+static void zone_that_alone_was_answered_may_die_before_others_were_asked_about(void **state)
+{
+	(void)state;
+	begin(ONE_ADDRESS DEAD_FIRST);
+	dead = "none.example";
+	world_run_ms(w, 10000);
+	assert_true(happened("probe 10.10.1.10: dead.example"));
+	dead = "dead.example";
+	world_ask(w, "x.dead.example", "A");
+	world_run_ms(w, 3000);
+	assert_false(happened("seoul is down"));
+	unsigned query = world_ask(w, "www.a.example", "A");
+	world_run_ms(w, 50);
+	assert_int_equal(world_reply(w, query)->rcode, DNS_NOERROR);
+}
+
 static void dead_zone_that_comes_first_does_not_close_its_endpoint_at_the_start(void **state)
 {
 	(void)state;
@@ -289,13 +317,69 @@ static void closed_endpoint_is_asked_about_the_zone_that_was_well(void **state)
 	world_run_ms(w, 1000);
 	assert_true(happened("seoul is down"));
 	world_run_ms(w, 2000);
-	expect_trace("[ 2400]   probe 10.10.1.10: dead.example\n"
+	expect_trace("[ 2400]   probe 10.10.1.10: a.example\n"
 		     "[ 2900]   probe 10.10.1.10: a.example\n"
-		     "[ 3400]   probe 10.10.1.10: a.example\n"
+		     "[ 3400]   probe 10.10.1.10: dead.example\n"
 		     "[ 3900]   probe 10.10.1.10: a.example\n");
 	world_set_all(w, WORLD_WELL);
 	world_run_ms(w, 1010);
 	assert_true(happened("seoul is open"));
+}
+
+/* ---- servers of one's own */
+
+static bool answers_probes;
+
+static size_t answer_well(const struct question_upstream *asked, bool stream, uint8_t *out)
+{
+	struct question_upstream echo = *asked;
+
+	(void)stream;
+	if (asked->type == DNS_TYPE_NS && !answers_probes)
+		return 0;
+	echo.edns = false;
+	size_t len = question_write(&echo, out);
+	dns_put16(out + 2, DNS_QR | DNS_RD | DNS_RA | DNS_NXDOMAIN);
+	return len;
+}
+
+static bool is_down(void)
+{
+	return atomic_load(&world_pool(w, "local")->down);
+}
+
+/* It answers questions again, and no probes: one question in half a minute finds that out, unless one that is refused takes its turn. */
+static void query_that_is_refused_takes_no_trial_from_others(void **state)
+{
+	static const uint8_t without_rd[] = {0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 'm', 'o',
+					     'n', 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 0, 0, 1, 0, 1};
+	char name[32];
+
+	(void)state;
+	w = world_new("local-upstreams: [192.168.0.2]\n" CACHE "zones: []\n");
+	answers_probes = true;
+	world_upstream(w, "192.168.0.2")->answer = answer_well;
+	world_run_ms(w, 2000);
+	world_upstream(w, "192.168.0.2")->answer = NULL;
+	world_set(w, "192.168.0.2", WORLD_SILENT);
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "q%d.example", i);
+		world_ask(w, name, "A");
+		world_run_ms(w, 2000);
+	}
+	assert_true(is_down());
+	answers_probes = false;
+	world_set(w, "192.168.0.2", WORLD_WELL);
+	world_upstream(w, "192.168.0.2")->answer = answer_well;
+	world_run_ms(w, 500); /* so that the one without RD is there first when it is time */
+	for (int i = 0; i < 60 && is_down(); i++) {
+		world_send(w, without_rd, sizeof(without_rd), "10.9.9.9", false);
+		world_run_ms(w, 500);
+		snprintf(name, sizeof(name), "z%d.example", i);
+		world_ask(w, name, "A");
+		world_run_ms(w, 500);
+	}
+	assert_false(is_down());
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, end)
@@ -306,16 +390,19 @@ int main(void)
 		TEST(endpoint_that_knows_no_edns_is_well),
 		TEST(idle_endpoint_that_knows_no_edns_stays_well),
 		TEST(endpoint_that_knows_no_edns_comes_back_from_an_outage),
+		TEST(endpoint_that_knows_no_edns_is_well_at_one_query_a_second),
 		TEST(formerr_without_edns_as_well_teaches_nothing),
 		TEST(server_of_ones_own_that_knows_no_edns_is_known_as_such),
 		TEST(dead_zone_does_not_close_its_endpoint),
 		TEST(dead_zone_does_not_close_an_endpoint_of_two_addresses),
 		TEST(dead_zone_does_not_close_an_endpoint_of_one_address),
+		TEST(zone_that_alone_was_answered_may_die_before_others_were_asked_about),
 		TEST(dead_zone_that_comes_first_does_not_close_its_endpoint_at_the_start),
 		TEST(apex_that_is_silent_is_no_evidence_against_the_address),
 		TEST(zone_that_was_answered_last_may_die),
 		TEST(path_is_found_to_be_down_as_soon_with_several_zones),
 		TEST(closed_endpoint_is_asked_about_the_zone_that_was_well),
+		TEST(query_that_is_refused_takes_no_trial_from_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
