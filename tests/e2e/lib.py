@@ -10,6 +10,7 @@ import collections
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -112,16 +113,17 @@ class Loopback:
 
     @staticmethod
     def port(ip):
-        """A port that is free over UDP and TCP."""
+        """A port that is free over UDP and TCP. For 0.0.0.0 one that no client has at any address, nor draws for itself meanwhile: below
+        1024 where that is allowed, else below those that Linux gives away."""
+        low = range(600, 1024) if os.geteuid() == 0 else range(10000, 32768)
         for _ in range(100):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-                udp.bind((ip, 0))
-                port = udp.getsockname()[1]
                 try:
-                    tcp.bind((ip, port))
+                    udp.bind((ip, random.choice(low) if ip == "0.0.0.0" else 0))
+                    tcp.bind(udp.getsockname())
                 except OSError:
                     continue
-                return port
+                return udp.getsockname()[1]
         raise AssertionError("no free port")
 
 

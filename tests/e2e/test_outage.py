@@ -533,7 +533,7 @@ class Families(Case):
         """The socket is there until the last reply has left, and the kernel prefers it to a wildcard's."""
         world = self.world()
         conf = zones_conf([endpoint_conf(self.sim())], [ROUTE], world)
-        fwd = self.forwarder(conf)
+        fwd = self.forwarder(conf, at=Address(LOOPBACK.ip(), LOOPBACK.port("0.0.0.0"), None))
         here, elsewhere = f"{fwd.ip}:{fwd.port}", f"{LOOPBACK.ip()}:{fwd.port}"
         world.ctl("all", "silent")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as owed:
