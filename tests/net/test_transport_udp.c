@@ -266,6 +266,14 @@ static void sixty_four_guesses_are_told_and_cost_the_port(void **state)
 	fixture_free(f);
 }
 
+/* What has no id fits no attempt, whichever are open. */
+static void send_strays(struct fixture *f, int count)
+{
+	const uint8_t stray[4] = {0};
+	for (int i = 0; i < count; i++)
+		stub_send(&f->stub, &f->stub.queries[0], stray, sizeof(stray));
+}
+
 static void give_up(struct fixture *f, const struct report *r)
 {
 	(void)f;
@@ -278,7 +286,6 @@ static void every_attempt_of_a_port_is_told_of_the_guesses(void **state)
 	enum { MANY = 2560 };
 	struct fixture *f = start(2);
 	static struct transport_attempt attempts[MANY];
-	const uint8_t stray[4] = {0};
 	(void)state;
 	memset(attempts, 0, sizeof(attempts));
 	for (size_t i = 0; i < MANY; i += 64) {
@@ -286,8 +293,7 @@ static void every_attempt_of_a_port_is_told_of_the_guesses(void **state)
 		run_until_received(f, i + 64); /* one by one: the stub's buffer holds some hundred */
 	}
 	f->on_report = give_up;
-	for (int i = 0; i < 64; i++)
-		stub_send(&f->stub, &f->stub.queries[0], stray, sizeof(stray));
+	send_strays(f, 64);
 	while (f->env.forgeries == 0)
 		run_quietly(f);
 	assert_int_equal(count_hints(f, TRANSPORT_FORGERY), MANY);
@@ -324,8 +330,8 @@ static void batch_that_waits_while_its_port_goes_is_sent_from_it(void **state)
 	(void)state;
 	ask(f, &a);
 	run_until_received(f, 1);
-	guess(f, &f->stub.queries[0], 64);
-	ask(f, &waiting); /* before the guesses are read: the same port */
+	send_strays(f, 64);
+	ask(f, &waiting); /* before they are read: the same port */
 	while (f->env.forgeries == 0)
 		run_quietly(f);
 	ask(f, &next);
