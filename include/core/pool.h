@@ -121,6 +121,7 @@ struct pool {
 	const char *az_wanted;     /* `prefer-az`, while the places are being added */
 	bool case_randomization, local, tcp;
 	bool inbound;              /* AWS's: it answers probes. What others do with `NS` of a zone is theirs to say */
+	uint32_t zones;            /* that are routed there, but for those that are answered without asking anybody */
 	uint8_t count;
 	struct pool_place places[POOL_MAX_UPSTREAMS];
 	/* shared, changing: */
@@ -159,6 +160,9 @@ uint32_t pool_usable(const struct pool *p);
 
 /* Every address is drained: it is down by the operator's hand. Never of a pool without addresses. */
 bool pool_is_drained(const struct pool *p);
+
+/* Its servers are one's own, not AWS's, and not all of them are drained. */
+bool pool_is_own(const struct pool *p);
 
 /* It may be asked even while it is down: see snapshot_route_unsure. */
 bool pool_is_unsure(const struct pool *p);

@@ -15,8 +15,7 @@
 /* Who asks most of a pool: the zone that more than half of the last questions were about, if one is (the vote of Boyer and Moore). */
 struct share {
 	const struct snapshot_zone *zone;
-	uint32_t lead;  /* over all others together, at most SHARE_LEAD_MAX */
-	uint32_t zones; /* that are routed there at all */
+	uint32_t lead; /* over all others together, at most SHARE_LEAD_MAX */
 };
 
 enum { SHARE_LEAD_MAX = 128 };

@@ -24,7 +24,6 @@ struct probe {
 	struct transport *transport;
 	uint8_t place;
 	uint8_t asks;              /* how many of `asked` this time */
-	bool out;                  /* at least one of them is unanswered */
 	bool seconded;             /* it was time for the second one, whether there is any */
 	bool plain_due;            /* max-qps was in the way of asking once more without EDNS: the next one is so */
 	bool done_once;
@@ -48,7 +47,6 @@ struct prober_pool {
 	size_t round;
 	size_t zone;               /* where the next probe's zone is looked for */
 	struct name good[2];       /* the zones that somebody answered well last, the latest first; empty: none yet */
-	bool used;                 /* some zone goes there */
 };
 
 struct prober {
@@ -60,6 +58,12 @@ struct prober {
 	uint64_t next_us;
 	struct answer answer;      /* 12 KiB of scratch */
 };
+
+/* At least one of its questions is unanswered. */
+static inline bool probe_is_out(const struct probe *b)
+{
+	return b->asked[0].out || b->asked[1].out;
+}
 
 static inline struct prober_pool *pool_of(struct prober *p, const struct probe *b)
 {
@@ -86,8 +90,8 @@ void probe_send(struct prober *p, struct probe *b, bool about_address, uint64_t 
 /* It is late, but not too late: asks about another zone as well, if there is one. */
 void probe_second(struct prober *p, struct probe *b, uint64_t now_us);
 
-/* Nothing is known, until the next time that it is due: this host could not ask, say. */
-void probe_put_off(struct probe *b);
+/* Nothing of it is out any more. By itself it says nothing: the next one is asked when it is due. */
+void probe_stop(struct probe *b);
 
 /* It is over: nobody has answered. */
 void probe_judge_silence(struct probe *b, uint64_t now_us);

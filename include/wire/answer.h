@@ -49,6 +49,12 @@ struct answer {
  * does not parse is still to be asked for over TCP when TC is set. */
 NODISCARD enum answer_verdict answer_read(struct answer *a, const uint8_t *message, size_t len);
 
+/* To a question with EDNS: whoever sent it may not know that (RFC 6891 section 7), and is to be asked without. */
+static inline bool answer_denies_edns(const struct answer *a)
+{
+	return a->rcode == DNS_FORMERR && !a->edns.present;
+}
+
 /* Walks the A and AAAA records of the answer section: calls `see` with the family's octets (4 or 16) until it returns
  * false. Returns false if `see` did. */
 bool answer_each_address(const struct answer *a, bool (*see)(void *arg, const uint8_t *octets, size_t len), void *arg);

@@ -149,16 +149,21 @@ bool pool_is_drained(const struct pool *p)
 	return p->count > 0 && pool_usable(p) == 0;
 }
 
+bool pool_is_own(const struct pool *p)
+{
+	return !p->inbound && pool_usable(p) != 0;
+}
+
 bool pool_is_unsure(const struct pool *p)
 {
-	return !p->inbound && pool_usable(p) != 0 && !atomic_load_explicit(&p->silent, memory_order_relaxed);
+	return pool_is_own(p) && !atomic_load_explicit(&p->silent, memory_order_relaxed);
 }
 
 bool pool_take_trial(struct pool *p, uint64_t now_us)
 {
 	uint64_t due_us = atomic_load_explicit(&p->trial_us, memory_order_relaxed);
 
-	if (p->inbound || pool_usable(p) == 0 || now_us < due_us)
+	if (!pool_is_own(p) || now_us < due_us)
 		return false;
 	return atomic_compare_exchange_strong_explicit(&p->trial_us, &due_us, now_us + POOL_TRIAL_US, memory_order_relaxed,
 						       memory_order_relaxed);

@@ -195,8 +195,8 @@ void association_flush(struct association *a)
 /* FORMERR without an OPT: it may not know EDNS. True if it is asked the same again without. */
 static bool ask_plain(struct association *a, struct lane *l, struct check *c, const uint8_t *message, size_t len, uint64_t now_us)
 {
-	if (!l->via.asked.edns || answer_read(&a->answer, message, len) != ANSWER_OK || a->answer.rcode != DNS_FORMERR ||
-	    a->answer.edns.present || !pool_take_rate(l->pool, l->upstream, now_us))
+	if (!l->via.asked.edns || answer_read(&a->answer, message, len) != ANSWER_OK || !answer_denies_edns(&a->answer) ||
+	    !pool_take_rate(l->pool, l->upstream, now_us))
 		return false;
 	l->plain = true;
 	send_question(l, c, now_us);

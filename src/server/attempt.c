@@ -97,7 +97,7 @@ static void compose(struct forward *f, const struct flight *fl, struct attempt *
 		q->flags |= (uint16_t)(DNS_AD | (fl->key.bits & CACHE_KEY_CD ? DNS_CD : 0));
 		q->dnssec_ok = fl->key.bits & CACHE_KEY_DO;
 	}
-	q->edns = !(fl->plain >> a->place & 1) && now_us >= atomic_load_explicit(&u->no_edns_until_us, memory_order_relaxed);
+	q->edns = !(fl->plain >> a->place & 1) && upstream_takes_edns(u, now_us);
 	if (random_case && !a->stream && fl->pool->case_randomization && !atomic_load_explicit(&u->case_off, memory_order_relaxed))
 		q->case_bits = random_u64(f->world.random);
 }

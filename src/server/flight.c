@@ -61,7 +61,7 @@ static bool asks_most(struct lease *l, const struct snapshot_zone *zone, const s
 		s->lead--;
 	else
 		s->zone = zone;
-	return s->zones > 1 && s->zone == zone && s->lead >= SHARE_LEAD_MAX / 2;
+	return pool->zones > 1 && s->zone == zone && s->lead >= SHARE_LEAD_MAX / 2;
 }
 
 struct flight *flight_new(struct forward *f, const struct snapshot_zone *zone, const struct cache_key *key, struct pool *pool,

@@ -15,15 +15,6 @@ static void free_lease(struct lease *l)
 	free(l);
 }
 
-static void count_zones(struct lease *l, const struct snapshot *s)
-{
-	for (size_t i = 0; i < s->zone_count; i++) {
-		const struct snapshot_route *r = &s->routes[s->zones[i].route];
-		for (int k = 0; k < r->count; k++)
-			l->shares[r->pools[k] - s->pools].zones++;
-	}
-}
-
 static struct lease *take_lease(struct snapshot *s, uint32_t thread)
 {
 	struct lease *l = calloc(1, sizeof(*l));
@@ -37,7 +28,6 @@ static struct lease *take_lease(struct snapshot *s, uint32_t thread)
 		free_lease(l);
 		return NULL;
 	}
-	count_zones(l, s);
 	l->snapshot = snapshot_ref(s);
 	return l;
 }

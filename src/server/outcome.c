@@ -192,7 +192,7 @@ static bool take_no_edns(struct forward *f, struct attempt *a, uint64_t now_us)
 	int place = a->place;
 	bool stream = a->stream;
 
-	if (!a->via.asked.edns || f->answer.rcode != DNS_FORMERR || f->answer.edns.present || fl->landed || attempt_pool(a) != fl->pool)
+	if (!a->via.asked.edns || !answer_denies_edns(&f->answer) || fl->landed || attempt_pool(a) != fl->pool)
 		return false;
 	fl->plain |= 1u << place;
 	if (!ask_again(f, fl, place, stream, true, now_us))
@@ -272,7 +272,7 @@ static void take_good(struct forward *f, struct attempt *a, size_t len, uint64_t
 		fl->silent &= ~(1u << place);
 	}
 	if (UNLIKELY(asked_plain && place != POOL_NONE && fl->plain >> place & 1))
-		atomic_store_explicit(&by->upstream->no_edns_until_us, now_us + POOL_NO_EDNS_US, memory_order_relaxed);
+		upstream_learn_no_edns(by->upstream, now_us);
 	keep(f, fl, by->upstream, now_us);
 	metrics_add(f->world.metrics, METRIC_UPSTREAM_ANSWERS, 1);
 	fl->answered = true;

@@ -43,13 +43,13 @@ bool probe_is_telling(const struct probe *b)
 	return b->pool->inbound || b->heard || probe_is_doubted(b);
 }
 
-static void stop(struct probe *b)
+void probe_stop(struct probe *b)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(b->asked); i++) {
 		transport_cancel(&b->asked[i].via);
 		b->asked[i].out = false;
 	}
-	b->out = b->seconded = false;
+	b->seconded = false;
 	b->asks = 0;
 	b->rcode = 0;
 }
@@ -67,7 +67,7 @@ void probe_judge_silence(struct probe *b, uint64_t now_us)
 	uint16_t rcode = b->rcode; /* one of the two was answered, badly */
 
 	count_timeouts(b);
-	stop(b);
+	probe_stop(b);
 	b->done_once = true;
 	if (!probe_is_telling(b))
 		return;
@@ -75,11 +75,6 @@ void probe_judge_silence(struct probe *b, uint64_t now_us)
 	b->bad_rcode = rcode;
 	if (!atomic_load(&b->pool->down)) /* of a path that is down, no address remembers anything */
 		tell(p, b, health_probe_bad(&b->upstream->health, &b->pool->rules, rcode == 0, rcode, now_us));
-}
-
-void probe_put_off(struct probe *b)
-{
-	stop(b);
 }
 
 uint64_t probe_second_us(const struct probe *b)
@@ -134,14 +129,14 @@ static void ask(struct prober *p, struct asking *a, uint64_t now_us)
 	a->sent_us = now_us;
 	int error = open_transport(p, b) ? transport_send(b->transport, &a->via) : -ENOMEM;
 	if (transport_is_shortage(error)) {
-		probe_put_off(b);
+		probe_stop(b);
 		return;
 	}
 	if (error != 0) {
 		probe_judge_silence(b, now_us); /* the system says that there is no way */
 		return;
 	}
-	a->out = b->out = true;
+	a->out = true;
 	upstream_count(b->upstream, 0, UPSTREAM_QUERIES);
 	upstream_count(b->upstream, 0, UPSTREAM_PROBES);
 }
@@ -157,9 +152,9 @@ void probe_send(struct prober *p, struct probe *b, bool about_address, uint64_t 
 	struct asking *a = &b->asked[0];
 
 	b->next_us = now_us + b->pool->probe_interval_us;
-	if (b->out || !pool_take_rate(b->pool, b->upstream, now_us))
+	if (probe_is_out(b) || !pool_take_rate(b->pool, b->upstream, now_us))
 		return;
-	stop(b);
+	probe_stop(b);
 	if (about_address && is_known(&pp->good[0]))
 		a->name = pp->good[0];
 	else
@@ -205,7 +200,7 @@ static bool ask_plain(struct prober *p, struct asking *a, uint64_t now_us)
 {
 	struct probe *b = a->probe;
 
-	if (!a->via.asked.edns || p->answer.rcode != DNS_FORMERR || p->answer.edns.present)
+	if (!a->via.asked.edns || !answer_denies_edns(&p->answer))
 		return false;
 	b->heard = true;
 	upstream_count(b->upstream, 0, UPSTREAM_ANSWERS);
@@ -215,7 +210,7 @@ static bool ask_plain(struct prober *p, struct asking *a, uint64_t now_us)
 	b->sent_us = now_us;
 	b->plain_due = !pool_take_rate(b->pool, b->upstream, now_us);
 	if (b->plain_due)
-		probe_put_off(b);
+		probe_stop(b);
 	else
 		ask(p, a, now_us);
 	return true;
@@ -252,8 +247,7 @@ static void count_answer(const struct asking *a, uint16_t rcode, uint64_t now_us
 static bool is_open_yet(struct prober *p, struct probe *b, uint16_t rcode, uint64_t now_us)
 {
 	b->rcode = rcode;
-	b->out = b->asked[0].out || b->asked[1].out;
-	if (b->out)
+	if (probe_is_out(b))
 		return true;
 	if (b->asks == 2)
 		return false;
@@ -278,7 +272,7 @@ static void judge_answer(struct asking *a, uint16_t rcode, uint64_t now_us)
 		remember_good(pp, &a->name);
 	else if (is_open_yet(p, b, rcode, now_us))
 		return;
-	stop(b);
+	probe_stop(b);
 	if (good && !atomic_load(&b->upstream->drained) && atomic_load(&b->pool->down)) {
 		prober_open_pool(p, pp, b, now_us);
 		return;
@@ -315,7 +309,7 @@ static void failed(void *arg, struct transport_attempt *via, int error)
 	const struct prober *p = arg;
 
 	if (transport_is_shortage(error))
-		probe_put_off(CONTAINER_OF(via, struct asking, via)->probe);
+		probe_stop(CONTAINER_OF(via, struct asking, via)->probe);
 	else
 		probe_judge_silence(CONTAINER_OF(via, struct asking, via)->probe, p->world.now_us(p->world.arg));
 }
@@ -326,7 +320,7 @@ static void hint(void *arg, struct transport_attempt *via, enum transport_hint w
 	(void)detail;
 	/* Anybody can forge the others: the timeout decides. */
 	if (what == TRANSPORT_UNSENT)
-		probe_put_off(CONTAINER_OF(via, struct asking, via)->probe);
+		probe_stop(CONTAINER_OF(via, struct asking, via)->probe);
 }
 
 void probe_listen(struct prober *p)

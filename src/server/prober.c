@@ -20,7 +20,7 @@ static bool is_out(const struct probe *b, uint64_t now_us)
 		return false;
 	if (health_state(&b->upstream->health) == HEALTH_DOWN && probe_last_answer_us(b) < b->bad_us)
 		return true;
-	return b->out && b->seconded && b->rcode == 0 && probe_last_answer_us(b) < b->sent_us && now_us >= probe_judgement_us(b);
+	return probe_is_out(b) && b->seconded && b->rcode == 0 && probe_last_answer_us(b) < b->sent_us && now_us >= probe_judgement_us(b);
 }
 
 /* Whether anything can be heard of a pool that is down. */
@@ -48,7 +48,7 @@ void prober_judge_pool(struct prober *p, struct prober_pool *pp, uint64_t now_us
 	/* Where one that is not drained is out, it may be the path: then those who are drained are no better, however well they were. */
 	bool by_hand = pool_is_drained(pp->pool);
 	for (size_t i = 0; i < pp->count; i++) {
-		if (pp->probes[i]->out)
+		if (probe_is_out(pp->probes[i]))
 			pp->probes[i]->bad_rcode = pp->probes[i]->rcode;
 		pp->probes[i]->put_aside = by_hand && health_state(&pp->probes[i]->upstream->health) == HEALTH_UP;
 	}
@@ -68,7 +68,7 @@ void prober_open_pool(struct prober *p, struct prober_pool *pp, struct probe *an
 	p->world.opened(p->world.arg, pp->pool, place);
 	for (size_t i = 0; i < pp->count; i++) {
 		struct probe *b = pp->probes[i];
-		probe_put_off(b); /* sent into the outage: its silence is void */
+		probe_stop(b); /* sent into the outage: its silence is void */
 		b->bad_us = 0;
 		b->bad_rcode = 0;
 		if (b != answered)
@@ -117,15 +117,15 @@ static uint64_t next_look_us(const struct probe *b, uint64_t now_us)
 
 static uint64_t visit(struct prober *p, struct probe *b, uint64_t now_us)
 {
-	if (!pool_of(p, b)->used || (atomic_load(&b->pool->down) && !b->out))
+	if (b->pool->zones == 0 || (atomic_load(&b->pool->down) && !probe_is_out(b)))
 		return UINT64_MAX;
-	if (b->out && now_us >= b->sent_us + probe_timeout_us(b->pool))
+	if (probe_is_out(b) && now_us >= b->sent_us + probe_timeout_us(b->pool))
 		probe_judge_silence(b, now_us);
-	if (!b->out && now_us >= due_us(b, now_us) && !atomic_load(&b->pool->down))
+	if (!probe_is_out(b) && now_us >= due_us(b, now_us) && !atomic_load(&b->pool->down))
 		probe_send(p, b, health_state(&b->upstream->health) != HEALTH_UP, now_us);
-	if (b->out && !b->seconded && now_us >= probe_second_us(b) && !atomic_load(&b->pool->down))
+	if (probe_is_out(b) && !b->seconded && now_us >= probe_second_us(b) && !atomic_load(&b->pool->down))
 		probe_second(p, b, now_us);
-	if (!b->out) {
+	if (!probe_is_out(b)) {
 		/* By then the endpoint of a slow one may be in use. */
 		uint64_t look_us = is_slow(b) ? now_us + b->pool->probe_interval_us : UINT64_MAX;
 		return MAX(MIN(due_us(b, now_us), look_us), now_us + US_PER_MS);
@@ -184,7 +184,7 @@ static bool give_back(struct prober *p, const struct prober_pool *pp, uint64_t n
 /* One probe every PROBER_DOWN_US goes round a pool that is down. */
 static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t now_us)
 {
-	if (!pp->used || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
+	if (pp->pool->zones == 0 || pp->pool->count == 0 || !atomic_load(&pp->pool->down))
 		return UINT64_MAX;
 	judge_silence_of_all(pp);
 	if (give_back(p, pp, now_us))
@@ -198,7 +198,7 @@ static uint64_t visit_closed(struct prober *p, struct prober_pool *pp, uint64_t 
 		/* Every other time round it is the zones' turn: who was well may not be any more. */
 		bool about_address = pp->round / pp->count % 2 == 0;
 		struct probe *b = next_in_round(pp);
-		if (b != NULL && b->out)
+		if (b != NULL && probe_is_out(b))
 			probe_judge_silence(b, now_us);
 		if (b != NULL)
 			probe_send(p, b, about_address, now_us);
@@ -233,7 +233,7 @@ uint64_t prober_next_us(const struct prober *p)
 void prober_suspect(struct prober *p, const struct upstream *u, uint64_t now_us)
 {
 	for (size_t i = 0; i < p->count; i++)
-		if (p->probes[i]->upstream == u && !p->probes[i]->out) {
+		if (p->probes[i]->upstream == u && !probe_is_out(p->probes[i])) {
 			p->probes[i]->next_us = now_us;
 			p->next_us = now_us;
 		}
@@ -244,14 +244,13 @@ void prober_doubt(struct prober *p, const char *pool_name, uint64_t now_us)
 	for (size_t i = 0; i < p->count; i++) {
 		struct probe *b = p->probes[i];
 		struct prober_pool *pp = pool_of(p, b);
-		uint64_t answered_us = atomic_load_explicit(&b->upstream->health.last_answer_us, memory_order_relaxed);
 		if (strcmp(b->pool->name, pool_name) != 0 || (atomic_load(&b->pool->down) && !give_back(p, pp, now_us)))
 			continue;
 		pp->doubted_us = now_us;
-		if (b->out || (pp->resolved_us != now_us && now_us < pp->resolved_us + DOUBT_DISTANCE_US))
+		if (probe_is_out(b) || (pp->resolved_us != now_us && now_us < pp->resolved_us + DOUBT_DISTANCE_US))
 			continue;
 		pp->resolved_us = now_us;
-		if (now_us >= answered_us + rtt_timeout_us(&b->upstream->rtt))
+		if (now_us >= probe_last_answer_us(b) + rtt_timeout_us(&b->upstream->rtt))
 			probe_send(p, b, true, now_us);
 	}
 	p->next_us = now_us;
@@ -267,7 +266,7 @@ void prober_flush(struct prober *p)
 bool prober_is_done(const struct prober *p)
 {
 	for (size_t i = 0; i < p->count; i++)
-		if (p->pools[p->probes[i]->pool - p->snapshot->pools].used && !p->probes[i]->done_once)
+		if (p->probes[i]->pool->zones > 0 && !p->probes[i]->done_once)
 			return false;
 	return true;
 }
@@ -276,7 +275,7 @@ bool prober_is_done(const struct prober *p)
 
 static void drop_transport(struct probe *b)
 {
-	probe_put_off(b);
+	probe_stop(b);
 	if (b->transport != NULL)
 		b->transport->ops->close(b->transport);
 	b->transport = NULL;
@@ -306,13 +305,6 @@ static struct probe *take_probe(struct prober *p, struct probe **old, size_t old
 	b->upstream = upstream_ref(u);
 	b->next_us = now_us;
 	return b;
-}
-
-static void mark_used(struct prober *p)
-{
-	for (size_t i = 0; i < p->snapshot->route_count; i++)
-		for (int k = 0; k < p->snapshot->routes[i].count; k++)
-			p->pools[p->snapshot->routes[i].pools[k] - p->snapshot->pools].used = true;
 }
 
 void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
@@ -357,7 +349,6 @@ void prober_adopt(struct prober *p, struct snapshot *s, uint64_t now_us)
 	p->probes = probes;
 	p->count = count;
 	p->next_us = now_us;
-	mark_used(p);
 }
 
 struct prober *prober_new(const struct prober_world *world, struct snapshot *s, uint64_t now_us)

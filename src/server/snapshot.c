@@ -199,6 +199,14 @@ static bool add_zone(struct snapshot *s, const struct name *name, struct snapsho
 	return true;
 }
 
+static void count_at_its_pools(const struct snapshot *s, const struct snapshot_zone *z)
+{
+	const struct snapshot_route *r = &s->routes[z->route];
+
+	for (int i = 0; z->special == SPECIAL_NONE && i < r->count; i++)
+		r->pools[i]->zones++;
+}
+
 static bool compile_zones(struct snapshot *s)
 {
 	const struct config *c = s->config;
@@ -224,8 +232,10 @@ static bool compile_zones(struct snapshot *s)
 	}
 	if (!add_zone(s, NULL, (struct snapshot_zone){.route = 0}))
 		return false;
-	for (size_t i = 0; i < s->zone_count; i++)
+	for (size_t i = 0; i < s->zone_count; i++) {
 		s->zones[i].identity = identify_zone(&s->routes[s->zones[i].route], s->zones[i].config);
+		count_at_its_pools(s, &s->zones[i]);
+	}
 	return true;
 }
 
@@ -483,7 +493,7 @@ struct pool *snapshot_route_unsure(const struct snapshot_route *r)
 struct pool *snapshot_route_own(const struct snapshot_route *r)
 {
 	for (int i = 0; i < r->count; i++)
-		if (!r->pools[i]->inbound && pool_usable(r->pools[i]) != 0)
+		if (pool_is_own(r->pools[i]))
 			return r->pools[i];
 	return NULL;
 }

@@ -10,36 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "probed.h"
 #include "wire/text.h"
-#include "world.h"
 
-#define CACHE "cache: {size: 1MiB}\n"
 #define ONE_ADDRESS "inbound-endpoints: {seoul: {addresses: [10.10.1.10]}}\n" CACHE
 #define SEOUL "inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10, 10.10.3.10]}}\n" CACHE
-#define ZONE "zones: [{name: a.example, to: seoul}]\n"
-
-static const char *const ips[] = {"10.10.1.10", "10.10.2.10", "10.10.3.10"};
-
-static struct world *w;
-
-static int end(void **state)
-{
-	(void)state;
-	if (w != NULL)
-		world_free(w);
-	w = NULL;
-	return 0;
-}
-
-static void expect_trace(const char *expected)
-{
-	assert_string_equal(world_trace(w), expected);
-}
-
-static void expect_state(const char *ip, enum health_state expected)
-{
-	assert_int_equal(health_state(&world_upstream_state(w, ip)->health), expected);
-}
 
 static bool happened(const char *what)
 {

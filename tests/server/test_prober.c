@@ -10,29 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "world.h"
+#include "probed.h"
 
-#define CACHE "cache: {size: 1MiB}\n"
 #define ADDRESSES "addresses: [{ip: 10.10.1.10, az: az1}, {ip: 10.10.2.10, az: az2}, {ip: 10.10.3.10, az: az3}]"
 #define SEOUL "inbound-endpoints: {seoul: {" ADDRESSES "}}\n" CACHE
 #define ORDERED "inbound-endpoints: {seoul: {policy: ordered, " ADDRESSES "}}\n" CACHE
 #define TWO_ENDPOINTS                                                                                                                      \
 	"inbound-endpoints: {seoul: {addresses: [10.10.1.10, 10.10.2.10]},\n"                                                              \
 	"  tokyo: {addresses: [10.20.1.10, 10.20.2.10]}}\n" CACHE
-#define ZONE "zones: [{name: a.example, to: seoul}]\n"
-
-static const char *const ips[] = {"10.10.1.10", "10.10.2.10", "10.10.3.10"};
-
-static struct world *w;
-
-static int end(void **state)
-{
-	(void)state;
-	if (w != NULL)
-		world_free(w);
-	w = NULL;
-	return 0;
-}
 
 static unsigned probed(const char *ip)
 {
@@ -47,16 +32,6 @@ static unsigned probed_in_all(void)
 static void drain(const char *ip, bool drained)
 {
 	atomic_store(&world_upstream_state(w, ip)->drained, drained);
-}
-
-static void expect_trace(const char *expected)
-{
-	assert_string_equal(world_trace(w), expected);
-}
-
-static void expect_state(const char *ip, enum health_state expected)
-{
-	assert_int_equal(health_state(&world_upstream_state(w, ip)->health), expected);
 }
 
 static bool happened(const char *what)

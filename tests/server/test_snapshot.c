@@ -102,6 +102,10 @@ static void zones_with_the_same_to_share_a_route(void **state)
 	assert_ptr_equal(route_of(s, "d.example"), route_of(s, "e.example"));
 	assert_ptr_not_equal(route_of(s, "a.example"), route_of(s, "d.example"));
 	assert_ptr_not_equal(route_of(s, "d.example"), route_of(s, "f.example"));
+	/* Names that are answered here are nobody's. */
+	assert_int_equal(pool_called(s, "seoul")->zones, 6);
+	assert_int_equal(pool_called(s, "tokyo")->zones, 3);
+	assert_int_equal(pool_called(s, "local")->zones, 2);
 	snapshot_unref(s);
 }
 
