@@ -126,11 +126,11 @@ static bool is_busy(const struct connection *c)
 	return c->unanswered > 0 || c->stream.out_len > 0;
 }
 
-static void mark_progress(struct connection *c)
+static void mark_progress(struct connection *c, bool busy)
 {
 	struct listen_tcp *t = c->tcp;
 	c->progressed = false;
-	listen_member_note(t->member, &c->guest, is_busy(c), now_of(t));
+	listen_member_note(t->member, &c->guest, busy, now_of(t));
 	/* Deadlines only move away: a timer that is set comes early enough. */
 	if (!t->timer_set)
 		set_timer(t);
@@ -150,11 +150,8 @@ static bool is_stuck(const struct listen_guest *g)
 
 static void write_out(struct connection *c)
 {
-	int n = stream_write(&c->stream);
-	if (n < 0)
+	if (stream_write(&c->stream) < 0)
 		close_connection(c);
-	else if (n > 0 && stream_is_moving(&c->stream))
-		c->progressed = true;
 }
 
 static void mark_flush(struct connection *c)
@@ -197,8 +194,11 @@ static void tcp_flush(struct listener *l)
 	struct listen_tcp *t = tcp_of(l);
 	for (struct list *link; (link = list_take_first(&t->flush)) != NULL;) {
 		struct connection *c = CONTAINER_OF(link, struct connection, flush);
-		if (c->stream.out_len > 0 && !c->stream.blocked)
+		if (c->stream.out_len > 0 && !c->stream.blocked) {
+			/* Before it leaves: who reads the last answer may come anew at once, to another worker, and counts on its room. */
+			mark_progress(c, c->unanswered > 0);
 			write_out(c);
+		}
 		settle(c);
 	}
 }
@@ -249,8 +249,10 @@ static void on_event(uv_poll_t *handle, int status, int events)
 		close_connection(c);
 		return;
 	}
-	if (events & UV_WRITABLE)
+	if (events & UV_WRITABLE) {
 		write_out(c);
+		c->progressed |= stream_is_moving(&c->stream);
+	}
 	if (!c->closed && (events & UV_READABLE))
 		(void)read_in(c);
 	settle(c);
@@ -317,7 +319,7 @@ static void settle(struct connection *c)
 		ASSERT(uv_idle_start(&t->resume_soon, on_resume) == 0);
 	}
 	if (c->progressed || is_busy(c) != c->guest.busy)
-		mark_progress(c);
+		mark_progress(c, is_busy(c));
 }
 
 /* ---- accepting ---- */

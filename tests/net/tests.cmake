@@ -18,6 +18,8 @@ r53fwd_test(net udp_table)
 r53fwd_test(net slots)
 r53fwd_test(net bridge)
 r53fwd_test(net listen_pass)
+r53fwd_test(net listen_workers)
+target_link_options(test_net_listen_workers PRIVATE -Wl,--wrap=send)
 # Calls of libuv and of the system fail on demand.
 r53fwd_test(net faults SOURCES net/stub_upstream.c)
 r53fwd_faults(test_net_faults)
