@@ -131,13 +131,14 @@ class Kubernetes(unittest.TestCase):
             self.assertFalse(spec.get("hostNetwork"), name)
 
     def test_memory_holds_the_cache(self):
-        """The request: the cache when it is full, and what the program needs besides (docs/containers.md)."""
+        """The request: the cache when it is full, and what the program needs besides. The limit: what clients over TCP make it hold besides
+        (docs/containers.md)."""
         texts = dict(zones())
         for name, container, _ in containers():
             cache = int(re.search(r"cache: \{size: (\d+)MiB\}", texts[name])[1])
             request, limit = (int(container["resources"][key]["memory"].removesuffix("Mi")) for key in ("requests", "limits"))
             self.assertGreaterEqual(request, cache + 8, name)
-            self.assertGreaterEqual(limit, 2 * request, name)
+            self.assertGreaterEqual(limit, request + 32, name)
 
 
 class Ecs(unittest.TestCase):
