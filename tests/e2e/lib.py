@@ -132,15 +132,22 @@ LOOPBACK = Loopback()
 Address = collections.namedtuple("Address", "ip port az")
 
 
-def end(child):
-    """Its exit status after SIGTERM. gcc 12's ThreadSanitizer, which hands signals on itself, loses about one in a thousand of those that
-    come when a program has just begun to serve: with it they are sent again."""
-    for _ in range(int(PATIENCE_S / 3) if THREAD_SANITIZER else 0):
-        child.terminate()
+def await_end(child, number=None, patience_s=PATIENCE_S):
+    """Its exit status. `number`: the signal that it was sent, if that is why it ends. gcc 12's ThreadSanitizer, which hands signals on
+    itself, loses about one in a thousand of those that come when a program has just begun to serve, and more when others come at the same
+    time: with it the signal is sent again."""
+    until = time.monotonic() + patience_s
+    while THREAD_SANITIZER and number and until - time.monotonic() > 3:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return child.wait(3)
+        child.send_signal(number)
+    return child.wait(max(0, until - time.monotonic()))
+
+
+def end(child):
+    """Its exit status after SIGTERM."""
     child.terminate()
-    return child.wait(PATIENCE_S)
+    return await_end(child, signal.SIGTERM)
 
 
 class Program:
@@ -149,6 +156,7 @@ class Program:
     def __init__(self, name, folder, argv, env=None):
         self.name = name
         self.argv = [str(word) for word in argv]
+        self.ended_by = None
         self.said = os.path.join(folder, f"{name}.err")
         self.heard = os.path.join(folder, f"{name}.out")
         with open(self.said, "ab") as err, open(self.heard, "ab") as out:
@@ -171,10 +179,12 @@ class Program:
 
     def signal(self, number):
         self.child.send_signal(number)
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self.ended_by = number
 
     def wait(self, patience_s=PATIENCE_S):
-        """The exit status, once it has ended by itself."""
-        return self.child.wait(patience_s)
+        """The exit status, once it has ended by itself or by signal()."""
+        return await_end(self.child, self.ended_by, patience_s)
 
     def stop(self):
         """Ends it, and returns its exit status; -9 if it had to be killed."""

@@ -208,11 +208,12 @@ class Reload(Case):
         for _ in range(5):
             fwd = self.forwarder(conf)
             fwd.signal(signal.SIGTERM)
-            while fwd.child.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    fwd.signal(signal.SIGHUP)
+            for _ in range(3000):
+                if fwd.child.poll() is not None:
+                    break
+                fwd.signal(signal.SIGHUP)
                 time.sleep(0.001)  # the pace at which they come
-            self.assertEqual(fwd.child.wait(), 0, fwd.text())
+            self.assertEqual(fwd.wait(), 0, fwd.text())
             self.stage.programs.remove(fwd)
 
     def test_sighup_is_counted_as_well(self):

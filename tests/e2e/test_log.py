@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 
-from lib import LOOPBACK, PATIENCE_S, R53FWD, SOA, Case, Forwarder, ask, endpoint_conf, make_query, main, raw, wait_for, zones_conf
+from lib import LOOPBACK, PATIENCE_S, R53FWD, SOA, Case, Forwarder, ask, end, endpoint_conf, make_query, main, raw, wait_for, zones_conf
 
 F_SETPIPE_SZ = 1031
 # Every octet that could harm a terminal, a shell or a line of JSON, in labels of a name.
@@ -135,8 +135,7 @@ class Log(Case):
         reader = threading.Thread(target=lambda: self.read_all(ours, lines))
         reader.start()
         wait_for(lambda: raw(at, query) and any("lines before the last one were lost" in line for line in lines), what="the confession")
-        child.terminate()
-        self.assertEqual(child.wait(PATIENCE_S), 0)
+        self.assertEqual(end(child), 0)
         reader.join()
         lost = next(line for line in lines if "were lost" in line)
         self.assertGreater(int(lost.split(": ", 1)[1].split()[0]), 1000)

@@ -11,7 +11,7 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
-from lib import CORP, HASTY, R53SIM, WORLD, Case, addresses, ask, count, main, make_query, raw, rcode, read_frame, wait_for
+from lib import CORP, HASTY, R53SIM, WORLD, Case, addresses, ask, count, end, main, make_query, raw, rcode, read_frame, wait_for
 
 
 class Answers(Case):
@@ -311,8 +311,7 @@ class CommandLine(Case):
         self.assertTrue(os.path.exists(one.control))
         with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as again:
             wait_for(lambda: self.run_sim("ctl", "--control", one.control, "all").returncode == 0)
-            again.terminate()
-            self.assertEqual(again.wait(10), 0)
+            self.assertEqual(end(again), 0)
 
 
 if __name__ == "__main__":

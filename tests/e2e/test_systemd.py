@@ -20,6 +20,7 @@ from lib import (
     Forwarder,
     addresses,
     ask,
+    end,
     endpoint_conf,
     main,
     make_query,
@@ -194,8 +195,7 @@ class Systemd(Case):
                 for i in range(30):
                     self.expect(ask(at, "localhost", tcp=bool(i % 2)))
                 wait_for(lambda: "over TCP is a socket of the service manager" in said(), what="the log")
-                child.terminate()
-                self.assertEqual(child.wait(PATIENCE_S), 0)
+                self.assertEqual(end(child), 0)
 
     def test_passed_socket_hears_again_when_a_reload_brings_its_address_back(self):
         """Of one kind alone, the other being bound by us: the manager's socket outlives us, and whatever was done to it."""
@@ -224,8 +224,7 @@ class Systemd(Case):
                 reload(away, stays)
                 for tcp in (False, True):
                     self.expect(ask(away, "localhost", tcp=tcp))
-                child.terminate()
-                self.assertEqual(child.wait(PATIENCE_S), 0)
+                self.assertEqual(end(child), 0)
 
     def test_passed_socket_that_listen_does_not_name_is_said(self):
         ip = LOOPBACK.ip()
@@ -239,8 +238,7 @@ class Systemd(Case):
             child, said = self.activate((udp,), "--zones", conf)
             wait_for(lambda: f"passed a socket for {ip}:{udp.getsockname()[1]} over UDP, which `listen` does not name" in said(), what="it")
             self.expect(ask(at, "localhost"))
-            child.terminate()
-            self.assertEqual(child.wait(PATIENCE_S), 0)
+            self.assertEqual(end(child), 0)
 
     @staticmethod
     def thread(program, name):
