@@ -243,6 +243,12 @@ WRAPPED(int, open, const char *path, int flags, ...)
 	return is_refused("open", EMFILE) ? -1 : __real_open(path, flags, mode);
 }
 
+/* What open() is with _FORTIFY_SOURCE where the compiler does not know the flags. */
+WRAPPED(int, __open_2, const char *path, int flags)
+{
+	return is_refused("open", EMFILE) ? -1 : __real___open_2(path, flags);
+}
+
 WRAPPED(int, openat, int folder, const char *name, int flags, ...)
 {
 	va_list arguments;
