@@ -103,12 +103,17 @@ void listener_drop(const struct reply_to *to);
 /* Sends what has been collected: once a turn. */
 void listener_flush(struct listener *l);
 
+/* Why we ended a TCP connection: no progress for `idle`, nothing being owed; the same while it left answers lying; others needed its room;
+ * it held too much of our memory (the bounds of docs/security.md), or there was none. */
+enum listen_closed { CLOSED_IDLE, CLOSED_UNREAD, CLOSED_ROOM, CLOSED_MEMORY, CLOSED_KINDS };
+
 struct listener_counts {
 	uint64_t received; /* queries handed up */
 	uint64_t sent, send_failed;
 	uint64_t port_zero, too_long; /* datagrams dropped: from port 0, above 2048 bytes */
 	uint64_t accepted, refused;   /* connections, refused by the limits */
 	uint64_t rests;               /* of accepting, without descriptors or memory */
+	uint64_t closed[CLOSED_KINDS];
 	uint32_t connections;
 };
 void listener_counts(const struct listener *l, struct listener_counts *out); /* the loop's thread */

@@ -80,7 +80,7 @@ struct listen_guest {
 };
 
 /* Closes the connection, which leaves. */
-typedef void listen_close_fn(struct listen_guest *g);
+typedef void listen_close_fn(struct listen_guest *g, enum listen_closed why);
 /* Whether a busy one does not take its answers. */
 typedef bool listen_stuck_fn(const struct listen_guest *g);
 

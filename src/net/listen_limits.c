@@ -251,7 +251,7 @@ static void close_overdue(struct listen_member *m, struct list *order, uint64_t 
 		if (g->busy && !m->is_stuck(g))
 			listen_member_note(m, g, true, now_us);
 		else
-			m->close(g);
+			m->close(g, g->busy ? CLOSED_UNREAD : CLOSED_IDLE);
 	}
 }
 
@@ -446,7 +446,7 @@ enum limits_verdict listen_member_enter(struct listen_member *m, struct listen_g
 		pthread_mutex_unlock(&m->limits->lock);
 		victim = find_victim(m, verdict, own, g->stranger);
 		if (victim)
-			m->close(victim);
+			m->close(victim, CLOSED_ROOM);
 	} while (victim);
 	return verdict;
 }
@@ -503,7 +503,7 @@ static void on_wakeup(void *arg)
 	while (is_asked(m)) {
 		struct listen_guest *longest = longest_of(m->carrying_out);
 		if (longest)
-			m->close(longest);
+			m->close(longest, CLOSED_ROOM);
 		pthread_mutex_lock(&m->limits->lock);
 		answer_locked(m);
 		pthread_mutex_unlock(&m->limits->lock);

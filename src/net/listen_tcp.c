@@ -136,9 +136,15 @@ static void mark_progress(struct connection *c, bool busy)
 		set_timer(t);
 }
 
-static void close_guest(struct listen_guest *g)
+static void give_up(struct connection *c, enum listen_closed why)
 {
-	close_connection(CONTAINER_OF(g, struct connection, guest));
+	c->tcp->base.counts.closed[why]++;
+	close_connection(c);
+}
+
+static void close_guest(struct listen_guest *g, enum listen_closed why)
+{
+	give_up(CONTAINER_OF(g, struct connection, guest), why);
 }
 
 static bool is_stuck(const struct listen_guest *g)
@@ -303,7 +309,11 @@ static void settle(struct connection *c)
 	if (c->closed)
 		return;
 	const struct stream *s = &c->stream;
-	if (c->broken || (s->ended && !is_busy(c) && s->len == 0)) {
+	if (c->broken) {
+		give_up(c, CLOSED_MEMORY);
+		return;
+	}
+	if (s->ended && !is_busy(c) && s->len == 0) {
 		close_connection(c);
 		return;
 	}

@@ -45,6 +45,10 @@ static const struct {
 	{METRIC_TCP_ACCEPTED, offsetof(struct listener_counts, accepted)},
 	{METRIC_TCP_REFUSED, offsetof(struct listener_counts, refused)},
 	{METRIC_TCP_RESTS, offsetof(struct listener_counts, rests)},
+	{METRIC_TCP_CLOSED_IDLE, offsetof(struct listener_counts, closed[CLOSED_IDLE])},
+	{METRIC_TCP_CLOSED_UNREAD, offsetof(struct listener_counts, closed[CLOSED_UNREAD])},
+	{METRIC_TCP_CLOSED_ROOM, offsetof(struct listener_counts, closed[CLOSED_ROOM])},
+	{METRIC_TCP_CLOSED_MEMORY, offsetof(struct listener_counts, closed[CLOSED_MEMORY])},
 };
 
 struct open_listener {

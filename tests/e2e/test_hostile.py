@@ -82,6 +82,14 @@ class Counted(Case):
         for s in clients + held:
             s.close()
 
+    def test_connections_that_are_ended_are_counted_by_reason(self):
+        fwd, _, _ = self.serve(rest="tcp: {connections: 2, idle: 300ms}\n")
+        for source in ("127.99.0.1", "127.99.0.2", "127.99.0.3"):
+            s = socket.create_connection((fwd.ip, fwd.port), source_address=(source, 0), timeout=PATIENCE_S)
+            self.addCleanup(s.close)
+        self.counts(fwd, "tcp_closed_total", reason="room")
+        self.counts(fwd, "tcp_closed_total", at_least=2, reason="idle")
+
     def test_answers_that_fit_nothing_are_counted(self):
         fwd, sim, _ = self.serve(endpoint="policy: ordered, hedge: off")
         sim.ctl(0, "wrong-id")
@@ -365,6 +373,7 @@ class Connections(Besieged):
         self.expect(ask(fwd, "www.corp.test", source="127.99.2.1"), ips=WWW)
         wait_for(lambda: len(closed_of(held)) > 190, what="connections that are closed")
         self.assertLess(len(closed_of(held)), 240)
+        self.assertGreater(metric(fwd, "tcp_closed_total", reason="memory"), 190)
 
 
 class Guesser:

@@ -23,6 +23,7 @@ static struct pretended {
 	struct listen_member *member;
 	struct list guests;
 	unsigned number, closed; /* closed: how many made room, or idled for too long */
+	enum listen_closed last; /* why the last one was closed */
 	_Atomic bool stop;
 } members[MEMBERS];
 
@@ -50,10 +51,11 @@ static void forget(struct pretended_guest *p)
 	free(p);
 }
 
-static void close_guest(struct listen_guest *g)
+static void close_guest(struct listen_guest *g, enum listen_closed why)
 {
 	struct pretended_guest *p = CONTAINER_OF(g, struct pretended_guest, guest);
 	p->at->closed++;
+	p->at->last = why;
 	forget(p);
 }
 
@@ -237,6 +239,7 @@ static void longest_idle_elsewhere_makes_room(void **state)
 	run(1);
 	assert_int_equal(members[0].closed, 0);
 	assert_int_equal(members[1].closed, 1); /* it is the longest of all */
+	assert_int_equal(members[1].last, CLOSED_ROOM);
 	assert_int_equal(connections(1), 1);
 }
 
@@ -449,6 +452,7 @@ static void who_becomes_a_stranger_keeps_the_place_in_time(void **state)
 	assert_int_equal(listen_member_next_us(members[0].member), 1150);
 	listen_member_close_idle(members[0].member, 1160);
 	assert_null(find(0, "192.0.2.1"));
+	assert_int_equal(members[0].last, CLOSED_IDLE);
 	assert_int_equal(connections(0), 3);
 }
 

@@ -326,6 +326,7 @@ static void client_that_takes_no_answers_for_long_is_closed(void **state)
 	int client = ask_too_much(s, 500);
 	(void)state;
 	serve_until(s, none_connected);
+	assert_int_equal(COUNT(s, closed[CLOSED_UNREAD]), 1);
 	close(client);
 	serving_free(s);
 }
@@ -374,6 +375,7 @@ static void idle_connection_is_closed_in_time(void **state)
 	assert_true(is_closed(client));
 	/* Its last turn may have begun a little before we looked. */
 	assert_true(loop_clock_us() - answered_us > IDLE_US * 9 / 10);
+	assert_int_equal(COUNT(s, closed[CLOSED_IDLE]), 1);
 	close(client);
 	serving_free(s);
 }
@@ -512,6 +514,7 @@ static void longest_idle_makes_room_at_the_limit_of_all(void **state)
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(is_closed(clients[i]), i == 1);
 	assert_int_equal(connections(s), 3);
+	assert_int_equal(COUNT(s, closed[CLOSED_ROOM]), 1);
 	for (size_t i = 0; i < 4; i++)
 		close(clients[i]);
 	serving_free(s);
@@ -667,6 +670,7 @@ static void answers_to_a_client_that_does_not_read_are_bounded(void **state)
 		reply_kept(s, i);
 	/* 6.5 MB are more than the kernel takes and what is kept for it: it is given up. */
 	serve_until(s, none_connected);
+	assert_int_equal(COUNT(s, closed[CLOSED_MEMORY]), 1);
 	close(client);
 	serving_free(s);
 }
