@@ -112,6 +112,25 @@ class Outage(Loaded):
         for word in ("seoul", *(a.ip for a in sim.addresses), *(a.az for a in sim.addresses)):
             self.assertIn(word, text)
 
+    def test_local_upstreams_that_are_known_to_be_down_keep_nobody_waiting(self):
+        """But for one question in 30 s, which finds out whether they are."""
+        fwd, _, world = self.serve(zones=[ROUTE])
+        self.expect(ask(fwd, "www.example"), ips=["192.0.2.80"])
+        world.ctl("all", "silent")
+        with self.within(HARD_BOUND_S + AT_ONCE_S):
+            self.expect(ask(fwd, "before.example"), "SERVFAIL", ede_code=22)
+        self.fwd_says(fwd, "the local upstreams are down")
+        waited = 0
+        for i in range(5):
+            begun = time.monotonic()
+            self.expect(ask(fwd, f"after{i}.example"), "SERVFAIL", ede_code=22)
+            waited += time.monotonic() - begun > AT_ONCE_S
+        self.assertLessEqual(waited, 1)
+        with self.within(AT_ONCE_S):
+            self.expect(ask(fwd, "www.example"), ips=["192.0.2.80"])
+        world.ctl("all", "heal")
+        wait_for(lambda: ask(fwd, "elsewhere.example").rcode() == dns.rcode.NOERROR, patience_s=30, what="their return")
+
     def test_second_endpoint_takes_over_and_hands_back(self):
         seoul, world = self.sim(zones=[ZONE], count=2), self.world()
         tokyo = self.sim(zones=[ZONE.replace("10.20.", "10.30.")], count=2, name="tokyo")
