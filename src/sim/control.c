@@ -145,26 +145,40 @@ static int remove_stale(const struct sockaddr_un *a)
 	return 0;
 }
 
+static int bind_at(int fd, const struct sockaddr_un *a)
+{
+	mode_t mask = umask(0177);
+	int error = bind(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 ? 0 : -errno;
+
+	umask(mask);
+	return error;
+}
+
+/* The file has its name once somebody listens: whoever sees it may ask. */
 static int listen_at(const char *path)
 {
-	struct sockaddr_un a;
+	struct sockaddr_un a, fresh;
+	char fresh_path[sizeof(a.sun_path) + 4];
 	int error = make_address(&a, path);
 
 	if (error == 0)
 		error = remove_stale(&a);
 	if (error < 0)
 		return error;
+	snprintf(fresh_path, sizeof(fresh_path), "%s.new", path);
+	error = make_address(&fresh, fresh_path);
+	if (error < 0)
+		return error;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	mode_t mask = umask(0177);
-	int result = bind(fd, (struct sockaddr *)&a, sizeof(a));
-	error = -errno;
-	umask(mask);
-	if (result == 0 && listen(fd, 16) == 0)
-		return fd;
-	if (result == 0)
+	unlink(fresh_path); /* of one who was killed in this moment */
+	error = bind_at(fd, &fresh);
+	if (error == 0 && (listen(fd, 16) < 0 || link(fresh_path, path) < 0))
 		error = -errno;
+	unlink(fresh_path);
+	if (error == 0)
+		return fd;
 	close(fd);
 	return error;
 }

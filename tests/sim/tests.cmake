@@ -6,6 +6,7 @@ r53fwd_test(sim watch)
 r53fwd_test(sim port)
 r53fwd_test(sim endpoint)
 r53fwd_test(sim control)
+target_link_options(test_sim_control PRIVATE -Wl,--wrap=listen)
 
 # The forwarder on a virtual clock.
 set(CROWD ${WORLD} ${CMAKE_CURRENT_SOURCE_DIR}/lib/crowd.c)
