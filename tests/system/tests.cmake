@@ -13,6 +13,9 @@ function(r53fwd_system name)
     TIMEOUT 1200
     SKIP_RETURN_CODE 77
     ENVIRONMENT "R53FWD=$<TARGET_FILE:r53fwd>;R53SIM=$<TARGET_FILE:r53sim>;R53FWD_SOURCE=${CMAKE_SOURCE_DIR}")
+  if(SYSTEM_HEAVY)
+    set_tests_properties(system/${name} PROPERTIES RESOURCE_LOCK debian) # they share the base that is installed once
+  endif()
 endfunction()
 
 r53fwd_system(pod)
