@@ -6,6 +6,9 @@
  * something, nothing waits over a block. The cached time ends there too, hence one look at the clock per turn, at its
  * first callback.
  *
+ * libuv has timers before sockets where both are due. A thread that had no CPU for a while would take answers that lie in its sockets
+ * for ones that never came: so a timer that is late waits for one look at the sockets. 2 ms are more than a busy turn takes.
+ *
  * How it can fail: memory and descriptors at creation; afterwards not at all. A handle that is left open by someone
  * who is not a guest is our own mistake and ends the program in loop_free. */
 #include "net/loop_private.h"
@@ -17,6 +20,8 @@
 
 /* Closing callbacks may close more handles; nothing in net nests deeper than two. */
 enum { CLOSE_ROUNDS = 8 };
+
+enum { LATE_US = 2 * US_PER_MS };
 
 #define UNSET UINT64_MAX
 
@@ -49,6 +54,8 @@ struct loop_timer {
 	void *arg;
 	uint64_t deadline_us;
 	uint64_t armed_ms; /* the deadline in whole milliseconds that libuv's timer was started for */
+	uint64_t due_us;   /* when that is to fire */
+	bool let_pass;     /* it was late, and what lay in the sockets went first */
 };
 
 struct loop_wakeup {
@@ -206,7 +213,9 @@ static void arm(struct loop_timer *t)
 		delay_ms = (t->deadline_us - now_us + US_PER_MS - 1) / US_PER_MS;
 	/* Never 0: libuv runs timers until none is due, so one that sets itself into the past would keep sockets
 	 * waiting forever. */
-	ASSERT(uv_timer_start(&t->handle.uv.timer, on_timer, MAX(delay_ms, 1), 0) == 0);
+	delay_ms = MAX(delay_ms, 1);
+	t->due_us = now_us + delay_ms * US_PER_MS;
+	ASSERT(uv_timer_start(&t->handle.uv.timer, on_timer, delay_ms, 0) == 0);
 }
 
 static void on_timer(uv_timer_t *handle)
@@ -216,10 +225,13 @@ static void on_timer(uv_timer_t *handle)
 	/* libuv's clock is another one, in cut milliseconds, and newer than this turn's. Never early means by ours. */
 	if (loop_now_us(l) < t->deadline_us)
 		l->now_us = 0;
-	if (loop_now_us(l) < t->deadline_us) {
+	bool is_late = !t->let_pass && loop_now_us(l) > t->due_us + LATE_US;
+	if (loop_now_us(l) < t->deadline_us || is_late) {
+		t->let_pass = is_late;
 		arm(t);
 		return;
 	}
+	t->let_pass = false;
 	t->deadline_us = UNSET;
 	t->armed_ms = UNSET;
 	t->fn(t->arg);

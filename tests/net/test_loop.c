@@ -9,7 +9,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "net/listen.h"
 #include "net/loop.h"
 #include "net/loop_private.h"
 
@@ -214,6 +217,60 @@ static void timer_that_sets_itself_into_the_past_starves_nobody(void **state)
 	assert_int_equal(other.fired, 1);
 	assert_true(greedy.fired < 10);
 	loop_free(l);
+}
+
+/* A thread that had no CPU for a while: its timers are due, and answers have come to its sockets meanwhile. */
+static struct {
+	struct loop *loop;
+	struct addr at;
+	bool heard, was_heard_first;
+} late;
+
+static void stand_still(void *arg)
+{
+	static const uint8_t query[20];
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	(void)arg;
+	pass_us(10 * US_PER_MS);
+	assert_int_equal(sendto(fd, query, sizeof(query), 0, &late.at.sa, addr_len(&late.at)), sizeof(query));
+	close(fd);
+}
+
+static void on_query(void *arg, const struct reply_to *to, const uint8_t *query, size_t len)
+{
+	(void)arg;
+	(void)query;
+	(void)len;
+	late.heard = true;
+	listener_drop(to);
+}
+
+static void on_late_timer(void *arg)
+{
+	(void)arg;
+	late.was_heard_first = late.heard;
+	loop_stop(late.loop);
+}
+
+static void what_has_come_meanwhile_is_heard_before_a_late_timer(void **state)
+{
+	struct loop *l = late.loop = new_loop();
+	struct listen_limits *limits = listen_limits_new();
+	(void)state;
+	assert_int_equal(addr_parse(&late.at, "127.0.0.1", 1), 0);
+	addr_set_port(&late.at, 0);
+	struct listener *heard_by = listener_new(l, LISTEN_UDP, listen_open(&late.at, LISTEN_UDP, false), limits, on_query, NULL);
+	assert_non_null(heard_by);
+	late.at = *listener_addr(heard_by);
+	struct loop_wakeup *w = loop_wakeup_new(l, stand_still, NULL);
+	loop_wakeup_send(w);
+	struct loop_timer *t = loop_timer_new(l, on_late_timer, NULL);
+	loop_timer_set(t, loop_now_us(l) + 2 * US_PER_MS);
+	loop_run(l);
+	assert_true(late.was_heard_first);
+	listener_close(heard_by);
+	loop_free(l);
+	listen_limits_free(limits);
 }
 
 /* ---- turns ---- */
@@ -423,6 +480,7 @@ int main(void)
 		cmocka_unit_test(unset_timer_does_not_fire_nor_keep_the_loop_running),
 		cmocka_unit_test(timer_may_close_itself),
 		cmocka_unit_test(timer_that_sets_itself_into_the_past_starves_nobody),
+		cmocka_unit_test(what_has_come_meanwhile_is_heard_before_a_late_timer),
 		cmocka_unit_test(what_any_callback_collects_is_sent_before_the_loop_blocks),
 		cmocka_unit_test(what_a_stopping_callback_collects_is_sent_too),
 		cmocka_unit_test(loop_that_was_stopped_runs_again),
