@@ -52,7 +52,8 @@ enum { SHADOWED = 1 };
 enum { SHADOWED = 0 };
 #endif
 
-/* Exact, unlike /proc/self/statm, whose counters lag by some dozen pages. */
+/* What the heap has of it: the cache's is nowhere else. Exact, unlike /proc/self/statm, whose counters lag by some dozen pages, and nobody
+ * else's business, unlike Pss, which changes when others begin or cease to map the same libraries. */
 static long resident_bytes(void)
 {
 	char line[256];
@@ -61,8 +62,8 @@ static long resident_bytes(void)
 
 	assert_non_null(f);
 	while (kib < 0 && fgets(line, sizeof(line), f))
-		if (strncmp(line, "Pss:", 4) == 0)
-			kib = strtol(line + 4, NULL, 10);
+		if (strncmp(line, "Anonymous:", 10) == 0)
+			kib = strtol(line + 10, NULL, 10);
 	(void)fclose(f);
 	assert_true(kib > 0);
 	return kib * KIB;
