@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,16 +132,38 @@ static bool may_replace(const struct place *p, struct persist_outcome *o)
 	return errno == ENOENT || fail(o);
 }
 
-/* What an earlier process left there goes; it was never whole. -1 when it cannot be. */
-static int create_fresh(const struct place *p, struct persist_outcome *o)
+/* Whoever writes a file holds its lock; where a filesystem has none, nobody is kept out. */
+static bool is_anothers(int fd)
 {
-	if (unlinkat(p->folder, p->fresh, 0) != 0 && errno != ENOENT) {
-		fail(o);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+static int replace_fresh(const struct place *p)
+{
+	if (unlinkat(p->folder, p->fresh, 0) != 0 && errno != ENOENT)
+		return -1;
+	int fd = openat(p->folder, p->fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (is_anothers(fd)) { /* who took it for a leaving, in this moment */
+		close(fd);
+		errno = EBUSY;
 		return -1;
 	}
-	int fd = openat(p->folder, p->fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd;
+}
+
+/* What an earlier process left there goes; it was never whole. -1 when it cannot be: EBUSY while another process writes it. */
+static int create_fresh(const struct place *p, struct persist_outcome *o)
+{
+	int there = openat(p->folder, p->fresh, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), fd = -1;
+
+	if (is_anothers(there))
+		errno = EBUSY;
+	else
+		fd = replace_fresh(p);
 	if (fd < 0)
 		fail(o);
+	if (there >= 0)
+		close(there);
 	return fd;
 }
 
@@ -154,8 +177,10 @@ struct persist_outcome persist_file_try(const char *path)
 	if (may_replace(&p, &o)) {
 		int fd = create_fresh(&p, &o);
 		if (fd >= 0) {
-			close(fd);
 			unlinkat(p.folder, p.fresh, 0);
+			close(fd);
+		} else if (o.error == EBUSY) { /* by another process: it can be */
+			o.verdict = PERSIST_DONE;
 		}
 	}
 	close(p.folder);
@@ -307,7 +332,7 @@ static bool write_records(struct writing *w, const struct persist_plan *plan, st
 	return !s->failed || fail(o);
 }
 
-/* Another process that was told the same path may have put its own file there meanwhile, half written. */
+/* Without locks another process that was told the same path may have put its own file there meanwhile, half written. */
 static bool is_still_ours(const struct place *p, int fd)
 {
 	struct stat mine, there;
@@ -355,9 +380,9 @@ static void write_fresh(const struct place *p, const struct persist_plan *plan, 
 	if (fd < 0)
 		return;
 	bool wrote = write_open(fd, plan, o) && put_in_place(p, fd, plan, o);
-	close(fd);
-	if (!wrote)
+	if (!wrote && is_still_ours(p, fd))
 		unlinkat(p->folder, p->fresh, 0);
+	close(fd);
 }
 
 struct persist_outcome persist_file_write(const struct persist_plan *plan)

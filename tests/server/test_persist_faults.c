@@ -151,7 +151,7 @@ static bool starts_with(int error)
 
 	faults_mean("openat");
 	faults->error = (uint64_t)error;
-	faults_arm(1);
+	faults_arm(2); /* the first looks for what another process left or writes there */
 	struct persist *p = persist_new(s, now_us);
 	faults_arm(0);
 	if (p != NULL) {

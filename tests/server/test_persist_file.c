@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -514,6 +515,8 @@ static void give_two_back(const struct two_caches *two)
 	snapshot_unref(two->many);
 }
 
+static pid_t writers[2];
+
 static pid_t start_writer(const struct two_caches *two, const char *path)
 {
 	pid_t child = fork();
@@ -523,6 +526,7 @@ static pid_t start_writer(const struct two_caches *two, const char *path)
 		(void)kept_write(path, two->few, KEPT_TIME);
 		(void)kept_write(path, two->many, KEPT_TIME);
 	}
+	writers[writers[0] != 0] = child;
 	return child;
 }
 
@@ -530,6 +534,16 @@ static void end_writer(pid_t child)
 {
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, NULL, 0), child);
+	writers[writers[1] == child] = 0;
+}
+
+/* Those of a test that has failed as well: they would write for ever. */
+static int end_writers(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
+		if (writers[i] != 0)
+			end_writer(writers[i]);
+	return kept_remove_folder(state);
 }
 
 static void expect_whole(const char *path)
@@ -571,6 +585,39 @@ static void a_writer_killed_at_any_moment_leaves_a_whole_file(void **state)
 		assert_int_equal(unlink(path), 0);
 	}
 	give_two_back(&two);
+}
+
+/* As another process that writes there; returns what it holds open. */
+static int write_as_another(void)
+{
+	int fd = open(kept_path("cache.new"), O_WRONLY | O_CREAT, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(write(fd, "half", 4), 4);
+	return fd;
+}
+
+static void what_another_process_writes_is_left_to_it(void **state)
+{
+	struct snapshot *s = kept_usual();
+	int another = write_as_another();
+
+	(void)state;
+	struct persist_outcome o = kept_write(kept_path("cache"), s, KEPT_TIME);
+	assert_int_equal(o.verdict, PERSIST_SYSTEM);
+	assert_int_equal(o.error, EBUSY);
+	/* Which is no reason not to start. */
+	assert_int_equal(persist_file_try(kept_path("cache")).verdict, PERSIST_DONE);
+	struct stat status, theirs;
+	assert_int_equal(stat(kept_path("cache.new"), &status), 0);
+	assert_int_equal(fstat(another, &theirs), 0);
+	assert_int_equal(status.st_ino, theirs.st_ino);
+	/* Killed, it writes no more. */
+	close(another);
+	assert_int_equal(kept_write(kept_path("cache"), s, KEPT_TIME).verdict, PERSIST_DONE);
+	assert_int_equal(access(kept_path("cache.new"), F_OK), -1);
+	snapshot_unref(s);
 }
 
 static void two_writers_of_one_path_leave_a_whole_file(void **state)
@@ -625,7 +672,7 @@ static void a_hundred_thousand_answers_are_read_at_once(void **state)
 	snapshot_unref(to);
 }
 
-#define KEPT_TEST(name) cmocka_unit_test_setup_teardown(name, kept_make_folder, kept_remove_folder)
+#define KEPT_TEST(name) cmocka_unit_test_setup_teardown(name, kept_make_folder, end_writers)
 
 int main(void)
 {
@@ -651,6 +698,7 @@ int main(void)
 		KEPT_TEST(a_full_disk_leaves_the_old_file),
 		KEPT_TEST(a_cancelled_write_leaves_the_old_file),
 		KEPT_TEST(a_writer_killed_at_any_moment_leaves_a_whole_file),
+		KEPT_TEST(what_another_process_writes_is_left_to_it),
 		KEPT_TEST(two_writers_of_one_path_leave_a_whole_file),
 		KEPT_TEST(a_hundred_thousand_answers_are_read_at_once),
 	};
