@@ -3,7 +3,7 @@
  * lingers only while attempts of it are open: a late answer tells the RTT, none at all tells of health.
  * How it can fail: nobody answers by the deadline of 4 s, the endpoint is found down, all rcodes are bad, or the zone's guard lets
  * no answer pass: the stale answer if one is known, else the rcode, else the cut answer, else SERVFAIL with the reason. A failure
- * is remembered (RFC 9520): 5 s, an rcode 1 s, and 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
+ * is remembered (RFC 9520): 5 s, an rcode 1 s at the least, and 30 s where a stale answer serves meanwhile (RFC 8767 section 5). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +11,8 @@
 #include "server/forward_private.h"
 #include "wire/answer_spell.h"
 
-enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 30, RETRY_AFTER_RCODE_S = 1 };
+/* In seconds that end, of which the one that has begun is the first: so all but the first are one more than is asked for at the least. */
+enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 31, RETRY_AFTER_RCODE_S = 2 };
 
 /* A hedge that the budget forbids is thought of again after this. */
 enum { AGAIN_US = 10000, LEAST_NEXT_DELAY_US = 50000 };
