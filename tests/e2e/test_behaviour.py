@@ -16,6 +16,7 @@ from lib import (
     AT_ONCE_S,
     CORP,
     LOOPBACK,
+    STEADY,
     Case,
     addresses,
     ask,
@@ -37,7 +38,7 @@ class Cache(Case):
     """| fresh in cache | at once, TTLs counted down, the client's ID, question spelling (letter case) and RD/CD copied |"""
 
     def test_fresh_answer_comes_from_the_cache_with_its_ttl_counted_down(self):
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve(endpoint=STEADY)
         self.assertEqual(self.expect(ask(fwd, "www.corp.test"), ips=WWW).answer[0].ttl, 60)
         sim.ctl("all", "silent")
         later = wait_for(lambda: (r := ask(fwd, "www.corp.test")).answer[0].ttl < 60 and r, what="counting down")
@@ -47,7 +48,7 @@ class Cache(Case):
         self.assertEqual(sim.count("www.corp.test", "A"), 1)
 
     def test_cached_answer_has_the_askers_id_spelling_and_bits(self):
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve(endpoint=STEADY)
         ask(fwd, "www.corp.test")
         for name, rd, cd in (("WWW.corp.TEST", True, True), ("wWw.CoRp.test", False, False)):
             response = ask(fwd, name, id=4711, rd=rd, cd=cd)
@@ -131,7 +132,7 @@ class OneAddressFails(Case):
         self.check("garbage")
 
     def check_all(self, text):
-        fwd, sim, _ = self.serve(count=5)
+        fwd, sim, _ = self.serve(endpoint=STEADY, count=5)
         sim.ctl("all", f"rcode {text}")
         with self.within(AT_ONCE_S):
             self.expect(ask(fwd, "www.corp.test"), text)
@@ -260,7 +261,7 @@ class Sizes(Case):
         self.assertEqual(count(self.expect(ask(fwd, "big.corp.test", "TXT", tcp=True))), 24)
 
     def test_cut_answer_is_asked_again_over_one_kept_connection(self):
-        fwd, sim, _ = self.serve(count=1, options=["--workers", "1"])
+        fwd, sim, _ = self.serve(endpoint=STEADY, count=1, options=["--workers", "1"])
         sim.ctl("all", "truncate")
         for name in ("www", "app", "portal"):
             self.expect(ask(fwd, f"{name}.corp.test"), ips=WWW)
@@ -435,7 +436,7 @@ class Strangers(Case):
 
     def test_strangers_are_refused_whatever_they_ask(self):
         friend, stranger = LOOPBACK.ip(), LOOPBACK.ip()
-        fwd, sim, _ = self.serve(rest=f"allow-from: [{friend}/32]\n", ready=False)
+        fwd, sim, _ = self.serve(endpoint=STEADY, rest=f"allow-from: [{friend}/32]\n", ready=False)
         wait_for(lambda: rcode(raw(fwd, make_query("localhost").to_wire(), source=friend, timeout=0.3)) == "NOERROR")
         self.expect(ask(fwd, "www.corp.test", source=friend), ips=WWW)
         for tcp in (False, True):

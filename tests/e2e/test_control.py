@@ -17,6 +17,7 @@ from lib import (
     AT_ONCE_S,
     PATIENCE_S,
     R53FWD,
+    STEADY,
     Case,
     Program,
     addresses,
@@ -211,7 +212,7 @@ class Reload(Case):
             for _ in range(3000):
                 if fwd.child.poll() is not None:
                     break
-                fwd.signal(signal.SIGHUP)
+                fwd.child.send_signal(signal.SIGHUP)
                 time.sleep(0.001)  # the pace at which they come
             self.assertEqual(fwd.wait(), 0, fwd.text())
             self.stage.programs.remove(fwd)
@@ -236,7 +237,7 @@ class Flush(Case):
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
 
     def test_flush_zone_and_all(self):
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve(endpoint=STEADY)
         for name in ("www.corp.test", "app.corp.test", "www.example"):
             self.expect(ask(fwd, name))
         self.assertEqual(fwd.command("flush", "--zone", "corp.test")[0], "2 answers forgotten\n")

@@ -4,7 +4,7 @@
 import json
 import re
 
-from lib import Case, ask, endpoint_conf, main, wait_for, zones_conf
+from lib import STEADY, Case, ask, endpoint_conf, main, wait_for, zones_conf
 
 ZONES = ("{name: [corp.test, hasty.test], to: seoul}", "{name: legacy.corp.test, to: local}")
 
@@ -44,7 +44,7 @@ class Explain(Case):
         wait_for(lambda: (s := self.says_and_does(fwd, sim)) and s["az"] != first["az"], what="agreement in trouble")
 
     def test_the_cache_is_told_with_its_origin_and_gone_after_a_flush(self):
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve(endpoint=STEADY)
         self.assertEqual(self.explain(fwd, "www.corp.test")["cache"]["state"], "none")
         ask(fwd, "www.corp.test")
         cache = self.explain(fwd, "WWW.Corp.Test.", "a")["cache"]

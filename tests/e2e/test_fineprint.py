@@ -15,6 +15,7 @@ from lib import (
     LOOPBACK,
     PATIENCE_S,
     R53FWD,
+    STEADY,
     Address,
     Case,
     addresses,
@@ -41,7 +42,8 @@ class Routing(Case):
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
         self.expect(ask(fwd, "legacy.corp.test"), ips=["192.0.2.82"])
         self.expect(ask(fwd, "xcorp.test"), "NXDOMAIN")
-        self.assertEqual((sim.count("legacy.corp.test", "A"), world.count("xcorp.test", "A")), (0, 1))
+        self.assertEqual(sim.count("legacy.corp.test", "A"), 0)
+        self.assertGreater(world.count("xcorp.test", "A"), 0)
 
     def test_forwarded_name_never_goes_to_the_local_upstreams(self):
         """A name at or below a forwarded zone never goes to the local upstreams, whatever fails."""
@@ -83,7 +85,7 @@ class Routing(Case):
 
     def test_ds_of_a_forwarded_apex_goes_to_the_endpoint(self):
         """DS of a forwarded apex goes to the endpoint (asking the parent would leak)."""
-        fwd, sim, world = self.serve()
+        fwd, sim, world = self.serve(endpoint=STEADY)
         self.expect(ask(fwd, "corp.test", "DS"))
         self.assertEqual((sim.count("corp.test", "DS"), world.count("corp.test", "DS")), (1, 0))
 
@@ -131,7 +133,7 @@ class Bits(Case):
 
     def test_endpoint_is_never_asked_for_signatures(self):
         """an endpoint is always asked with DO=0 and CD=0, so one entry serves every client"""
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve(endpoint=STEADY)
         self.expect(ask(fwd, "www.corp.test", dnssec=True, cd=True), ips=WWW)
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
         self.assertEqual([q.flags for q in sim.queries("www.corp.test", "A")], ["rd"])
@@ -139,12 +141,15 @@ class Bits(Case):
     def test_local_routes_carry_do_and_cd(self):
         """for local routes DO and CD are in the key and passed on"""
         fwd, _, world = self.serve()
-        for _ in range(2):
-            ask(fwd, "www.example")
-            ask(fwd, "www.example", dnssec=True)
-            ask(fwd, "www.example", cd=True)
-        asked = [sorted(set(q.flags.split(",")) & {"do", "cd"}) for q in world.queries("www.example", "A")]
-        self.assertEqual(asked, [[], ["do"], ["cd"]])
+        for options, bits in (({}, set()), ({"dnssec": True}, {"do"}), ({"cd": True}, {"cd"})):
+            before = world.count("www.example", "A")
+            ask(fwd, "www.example", **options)
+            asked = world.queries("www.example", "A")[before:]
+            for q in asked:
+                self.assertEqual(set(q.flags.split(",")) & {"do", "cd"}, bits)
+            self.assertTrue(asked)
+            ask(fwd, "www.example", **options)
+            self.assertEqual(world.count("www.example", "A"), before + len(asked))
 
     def test_client_subnets_are_not_passed_on(self):
         """ECS is not passed on."""
@@ -177,7 +182,7 @@ class Wrong(Case):
 
     def test_address_without_edns_is_asked_without_it(self):
         """FORMERR without OPT: the same address once more without EDNS, remembered 15 minutes."""
-        fwd, sim, _ = self.serve(count=1)
+        fwd, sim, _ = self.serve(endpoint=STEADY, count=1)
         sim.ctl("all", "no-edns")
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
         self.assertEqual([q.edns for q in sim.queries("www.corp.test", "A")], ["1232", "-"])
@@ -241,7 +246,7 @@ class Wrong(Case):
 class Caching(Case):
     def test_ttl_0_is_not_cached(self):
         """min-ttl does not make TTL 0 cacheable"""
-        fwd, sim, _ = self.serve(rest="cache: {min-ttl: 30s}\n")
+        fwd, sim, _ = self.serve(endpoint=STEADY, rest="cache: {min-ttl: 30s}\n")
         for _ in range(2):
             self.expect(ask(fwd, "never.corp.test"), ips=["10.20.1.4"])
         self.assertEqual(sim.count("never.corp.test", "A"), 2)
@@ -255,7 +260,7 @@ class Caching(Case):
 
     def test_negative_answers_are_kept_a_minute_at_the_most(self):
         """negative-max-ttl: 60s: a new record must not stay invisible for the SOA's 15 minutes"""
-        fwd, sim, _ = self.serve()
+        fwd, sim, _ = self.serve(endpoint=STEADY)
         self.assertEqual(self.expect(ask(fwd, "none.corp.test"), "NXDOMAIN").authority[0].ttl, 60)
         self.expect(ask(fwd, "none.corp.test"), "NXDOMAIN")
         self.assertEqual(sim.count("none.corp.test"), 1)
@@ -275,7 +280,7 @@ class Caching(Case):
 
     def test_caches_of_all_workers_are_one(self):
         """one for all workers: a miss in one worker is a hit in the next"""
-        fwd, sim, _ = self.serve(options=["--workers", "4"])
+        fwd, sim, _ = self.serve(endpoint=STEADY, options=["--workers", "4"])
         ask(fwd, "www.corp.test")
         for _ in range(40):
             self.expect(ask(fwd, "www.corp.test"), ips=WWW)
@@ -300,9 +305,8 @@ class Tcp(Case):
         ask(fwd, "www.corp.test")
         sim.ctl("all", "delay 400ms")
         with socket.create_connection((fwd.ip, fwd.port), timeout=6) as s:
-            for i, name in enumerate(("slow.wild", "www")):
-                query = make_query(f"{name}.corp.test", id=i).to_wire()
-                s.sendall(len(query).to_bytes(2, "big") + query)
+            octets = (make_query(f"{name}.corp.test", id=i).to_wire() for i, name in enumerate(("slow.wild", "www")))
+            s.sendall(b"".join(len(o).to_bytes(2, "big") + o for o in octets))
             self.assertEqual([dns.message.from_wire(read_frame(s)).id for _ in range(2)], [1, 0])
 
     def test_any_number_of_questions_on_one_connection(self):
@@ -389,7 +393,7 @@ class Bounds(Case):
         for client in clients:
             client.close()
         self.assertEqual(answers.count("NOERROR"), 900)
-        self.assertEqual(len({q.client for q in sim.queries(proto="tcp")} - {None}), 2)  # the probes' connection and the worker's
+        self.assertEqual(len({q.client for q in sim.queries(proto="tcp") if q.name.endswith(".wild.corp.test.")}), 1)
 
 
 class Life(Case):
@@ -478,14 +482,14 @@ class Life(Case):
 
     def test_cache_outlives_a_reload(self):
         """cache, health, drains and TCP connections live on"""
-        fwd, sim, world = self.serve()
+        fwd, sim, world = self.serve(endpoint=STEADY)
         ask(fwd, "www.corp.test")
         with socket.create_connection((fwd.ip, fwd.port), timeout=6) as s:
             query = make_query("www.corp.test").to_wire()
             s.sendall(len(query).to_bytes(2, "big") + query)
             read_frame(s)
             zones = ["{name: [corp.test, hasty.test], to: seoul}", "{name: new.test, to: seoul}"]
-            fwd.reload(zones_conf([endpoint_conf(sim, extra="policy: ordered")], zones, world))
+            fwd.reload(zones_conf([endpoint_conf(sim, extra=STEADY)], zones, world))
             wait_for(lambda: ask(fwd, "new.test").rcode() == dns.rcode.REFUSED, what="the reload")
             s.sendall(len(query).to_bytes(2, "big") + query)
             self.assertEqual(rcode(read_frame(s)), "NOERROR")

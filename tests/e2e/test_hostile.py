@@ -25,12 +25,12 @@ WWW = ["10.20.1.1", "10.20.1.2"]
 def bound(source):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind((source, 0))
-    s.settimeout(0.2)
+    s.settimeout(0.5)
     return s
 
 
 def drain(s):
-    """All that has come, and comes within 200 ms."""
+    """All that has come, and comes within half a second."""
     found = []
     try:
         while True:
@@ -83,7 +83,7 @@ class Counted(Case):
             s.close()
 
     def test_connections_that_are_ended_are_counted_by_reason(self):
-        fwd, _, _ = self.serve(rest="tcp: {connections: 2, idle: 300ms}\n")
+        fwd, _, _ = self.serve(rest="tcp: {connections: 2, idle: 2s}\n")
         for source in ("127.99.0.1", "127.99.0.2", "127.99.0.3"):
             s = socket.create_connection((fwd.ip, fwd.port), source_address=(source, 0), timeout=PATIENCE_S)
             self.addCleanup(s.close)
@@ -449,8 +449,8 @@ class Guesses(Case):
         conf = f"inbound-endpoints:\n  seoul: {{addresses: ['{guesser.at.ip}:{guesser.at.port}'], hedge: off}}\n"
         fwd = self.forwarder(conf + "zones:\n  - {name: corp.test, to: seoul, association: off}\nlocal-upstreams: ['127.0.0.1:1']\n")
         self.expect(ask(fwd, "victim.corp.test"), ips=["10.20.1.1"])
-        self.assertEqual(guesser.over_tcp, 1)
-        wait_for(lambda: metric(fwd, "forgeries_total") == 1, what="the count")
+        self.assertGreaterEqual(guesser.over_tcp, 1)
+        wait_for(lambda: metric(fwd, "forgeries_total") >= 1, what="the count")
         self.assertGreaterEqual(metric(fwd, "dropped_total", reason="mismatched_answer"), 64)
         self.expect(ask(fwd, "victim.corp.test"), ips=["10.20.1.1"])
 

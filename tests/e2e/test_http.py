@@ -448,6 +448,8 @@ class Refused(Case):
             self.skipTest("only root can give up being root")
         fwd, _, _ = self.serve()
         web = self.stage.add(Http(self.stage.folder, fwd.control, ["--user", "nobody"]))
+        # It listens as root, for the port's sake, and answers as nobody.
+        wait_for(lambda: request(web, "/health")[0] == 200, what="an answer to nobody")
         with open(f"/proc/{web.pid}/status", encoding="ascii") as file:
             fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
         self.assertNotIn("0", fields["Uid"].split())
@@ -455,7 +457,6 @@ class Refused(Case):
         self.assertEqual(int(fields["CapEff"], 16) | int(fields["CapPrm"], 16), 0)
         self.assertEqual(int(fields["CapBnd"], 16), 1 << 10)
         self.assertEqual(fields["NoNewPrivs"], "1")
-        wait_for(lambda: request(web, "/health")[0] == 200, what="an answer to nobody")
 
     def test_it_holds_no_file_open_and_maps_what_it_needs(self):
         fwd, _, _ = self.serve()

@@ -18,6 +18,7 @@ from lib import (
     Forwarder,
     LOOPBACK,
     SOA,
+    STEADY,
     ask,
     endpoint_conf,
     main,
@@ -54,7 +55,7 @@ class Persist(Case):
         self.at = Address(ip, LOOPBACK.port(ip), None)
         self.path = os.path.join(self.stage.folder, "cache")
 
-    def conf(self, sim, world=None, zones=ZONES, more="", path=None, endpoint="policy: ordered"):
+    def conf(self, sim, world=None, zones=ZONES, more="", path=None, endpoint=STEADY):
         rest = f"cache: {{persist: {path or self.path}{more}}}\n"
         return zones_conf([endpoint_conf(sim, extra=endpoint)], zones, world, rest)
 
@@ -128,7 +129,7 @@ class Persist(Case):
 
     def test_it_is_written_when_an_endpoint_goes_down(self):
         sim = self.sim()
-        fwd = self.start(self.conf(sim))
+        fwd = self.start(self.conf(sim, endpoint="policy: ordered"))
         self.expect(ask(fwd, "www.corp.test"), ips=WWW)
         sim.ctl("all", "silent")
         with contextlib.suppress(AssertionError):
@@ -245,7 +246,18 @@ class Persist(Case):
         dice = random.Random(53)
         begun, kills, landed, self.fresh = time.monotonic(), 0, collections.Counter(), 0
         ways = (self.kill_while_it_reads, self.kill_while_it_stops, self.kill_while_it_serves)
-        while kills < (KILLS or KILLS_DAILY) and (KILLS or time.monotonic() - begun < KILLS_S):
+
+        def while_it_was_written():
+            return landed["kill_while_it_stops"] + landed["kill_while_it_serves"]
+
+        def are_enough():
+            if KILLS:
+                return kills >= KILLS
+            if not while_it_was_written():
+                return kills >= 3 * KILLS_DAILY
+            return kills >= KILLS_DAILY or time.monotonic() - begun > KILLS_S
+
+        while not are_enough():
             fwd = Forwarder(self.stage.folder, conf, name="killed", at=self.at, ready=False)
             try:
                 ways[kills % 3](fwd, dice)
@@ -255,7 +267,7 @@ class Persist(Case):
                 fwd.child.wait()
             kills += 1
         print(f"{kills} kills, of which while the file was being written: {dict(landed)}", flush=True)
-        self.assertGreater(landed["kill_while_it_stops"] + landed["kill_while_it_serves"], 0)
+        self.assertGreater(while_it_was_written(), 0)
         text = fwd.text()
         self.assertNotIn("was not read", text)
         self.assertNotIn("Sanitizer", text)

@@ -113,16 +113,18 @@ class Sandbox(Case):
         servers = [LOOPBACK.ip() for _ in range(2)]
 
         def make(server):
-            os.mkdir(folder)
-            with open(resolv, "w", encoding="ascii") as file:
+            os.mkdir(folder + ".next")
+            with open(f"{folder}.next/resolv.conf", "w", encoding="ascii") as file:
                 file.write(f"nameserver {server}\n")
+            if os.path.exists(folder):
+                os.rename(folder, folder + ".before")
+            os.rename(folder + ".next", folder)
 
         make(servers[0])
         conf = "inbound-endpoints:\n" + endpoint_conf(sim) + f"zones: [{ZONES[0]}]\n"
         fwd = self.forwarder(conf, env={"R53FWD_RESOLV_CONF": resolv})
         if "this kernel has no landlock" in fwd.text():
             self.skipTest("skipped: this kernel has no landlock")
-        shutil.rmtree(folder)
         make(servers[1])
         said = f"{resolv} cannot be read by this process any more; the last local upstreams are kept until a restart"
         wait_for(lambda: said in fwd.text(), what="the warning")

@@ -109,6 +109,7 @@ class Faults(Case):
         self.one.ctl(self.at, "silent")
         self.no_answer()
         self.no_answer(tcp=True)
+        wait_for(lambda: len(self.one.queries("www.corp.test")) == 2, what="both questions in the log")
         self.assertEqual([q.answer for q in self.one.queries("www.corp.test")], ["-", "-"])
 
     def test_delay(self):
@@ -215,9 +216,9 @@ class Faults(Case):
         self.assertIn("faults delay 200ms rcode SERVFAIL\n", self.one.ctl(self.at))
 
     def test_answers_in_flight_die_with_the_port(self):
-        self.one.ctl(self.at, "delay 400ms")
+        self.one.ctl(self.at, "delay 3s")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(0.8)
+            s.settimeout(3.5)
             s.bind((self.other.ip, 0))
             s.sendto(make_query("www.corp.test").to_wire(), (self.at.ip, self.at.port))
             wait_for(lambda: self.one.count("www.corp.test") == 1)

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -627,6 +628,9 @@ class Failing(Takeover):
             victim.signal(signal.SIGKILL)
             victim.child.wait()
             left = new if victim is fwd else fwd
+            if victim is new and f"process {new.pid} wants to take over" in fwd.text():
+                outcome = f"process {new.pid} (has taken over|wanted to take over and has ended)"
+                wait_for(lambda f=fwd, o=outcome: f.child.poll() is not None or re.search(o, f.text()), what="the outcome")
             if victim is new and fwd.child.poll() is None and f"process {new.pid} has taken over" in fwd.text():
                 # It had taken over already: then none is left, and the next one begins anew.
                 self.assertEqual(fwd.wait(), 0)

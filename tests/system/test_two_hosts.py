@@ -128,7 +128,8 @@ class TwoHosts(Case):
         self.sim.ctl("all", "silent")
         for host in HOSTS:
             wait_for(lambda h=host: self.is_down(h), MOVED_S, "the end of the endpoint")
-        self.assertEqual(self.serving(), owner)
+        self.assertEqual(self.owners(), [owner])
+        wait_for(lambda: self.answer() == WWW, MOVED_S, "an answer")
         self.sim.ctl("all", "heal")
 
         def forwarder_hangs(name):
