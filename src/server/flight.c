@@ -11,7 +11,7 @@
 #include "server/forward_private.h"
 #include "wire/answer_spell.h"
 
-/* In seconds that end, of which the one that has begun is the first: so all but the first are one more than is asked for at the least. */
+/* Whole seconds, the first of which has begun: at the least it is one less. RFC 9520 wants 1 s of an rcode, RFC 8767 30 s of the stale. */
 enum { RETRY_AFTER_FAILURE_S = 5, RETRY_AFTER_STALE_S = 31, RETRY_AFTER_RCODE_S = 2 };
 
 /* A hedge that the budget forbids is thought of again after this. */

@@ -143,7 +143,7 @@ static int replace_fresh(const struct place *p)
 	if (unlinkat(p->folder, p->fresh, 0) != 0 && errno != ENOENT)
 		return -1;
 	int fd = openat(p->folder, p->fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (is_anothers(fd)) { /* who took it for a leaving, in this moment */
+	if (is_anothers(fd)) { /* who took it for a leftover, in this moment */
 		close(fd);
 		errno = EBUSY;
 		return -1;
