@@ -135,7 +135,16 @@ static bool may_replace(const struct place *p, struct persist_outcome *o)
 /* Whoever writes a file holds its lock; where a filesystem has none, nobody is kept out. */
 static bool is_anothers(int fd)
 {
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	return flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+/* Its name may stand for another file by now, half written by another process that was told the same path. */
+static bool is_still_named(const struct place *p, int fd)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && fstatat(p->folder, p->fresh, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino &&
+	       mine.st_dev == there.st_dev;
 }
 
 static int replace_fresh(const struct place *p)
@@ -143,7 +152,7 @@ static int replace_fresh(const struct place *p)
 	if (unlinkat(p->folder, p->fresh, 0) != 0 && errno != ENOENT)
 		return -1;
 	int fd = openat(p->folder, p->fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (is_anothers(fd)) { /* who took it for a leftover, in this moment */
+	if (fd >= 0 && is_anothers(fd)) { /* who took it for a leftover, in this moment */
 		close(fd);
 		errno = EBUSY;
 		return -1;
@@ -156,7 +165,7 @@ static int create_fresh(const struct place *p, struct persist_outcome *o)
 {
 	int there = openat(p->folder, p->fresh, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), fd = -1;
 
-	if (is_anothers(there))
+	if (there >= 0 && (is_anothers(there) || !is_still_named(p, there))) /* or done in this moment, and the next one is begun */
 		errno = EBUSY;
 	else
 		fd = replace_fresh(p);
@@ -332,15 +341,6 @@ static bool write_records(struct writing *w, const struct persist_plan *plan, st
 	return !s->failed || fail(o);
 }
 
-/* Without locks another process that was told the same path may have put its own file there meanwhile, half written. */
-static bool is_still_ours(const struct place *p, int fd)
-{
-	struct stat mine, there;
-
-	return fstat(fd, &mine) == 0 && fstatat(p->folder, p->fresh, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino &&
-	       mine.st_dev == there.st_dev;
-}
-
 static bool put_in_place(const struct place *p, int fd, const struct persist_plan *plan, struct persist_outcome *o)
 {
 	if (fsync(fd) != 0)
@@ -348,7 +348,7 @@ static bool put_in_place(const struct place *p, int fd, const struct persist_pla
 	if (is_cancelled(plan))
 		return refuse(o, PERSIST_CANCELLED);
 	errno = EBUSY;
-	if (!is_still_ours(p, fd) || renameat(p->folder, p->fresh, p->folder, p->name) != 0)
+	if (!is_still_named(p, fd) || renameat(p->folder, p->fresh, p->folder, p->name) != 0)
 		return fail(o);
 	/* It is in place, whole and on the disk. Without this, which not every filesystem can, a crash may bring the old one back. */
 	(void)fsync(p->folder);
@@ -380,7 +380,7 @@ static void write_fresh(const struct place *p, const struct persist_plan *plan, 
 	if (fd < 0)
 		return;
 	bool wrote = write_open(fd, plan, o) && put_in_place(p, fd, plan, o);
-	if (!wrote && is_still_ours(p, fd))
+	if (!wrote && is_still_named(p, fd))
 		unlinkat(p->folder, p->fresh, 0);
 	close(fd);
 }

@@ -8,33 +8,21 @@
 static struct pretend *caught;
 static char conf_path[64];
 
-/* A port that was nobody's a moment ago. */
-static uint16_t free_port(const char *ip)
-{
-	struct addr a;
-	socklen_t len = sizeof(a);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	assert_int_equal(addr_parse(&a, ip, 1), 0);
-	addr_set_port(&a, 0);
-	assert_int_equal(bind(fd, &a.sa, addr_len(&a)), 0);
-	assert_int_equal(getsockname(fd, &a.sa, &len), 0);
-	close(fd);
-	return addr_port(&a);
-}
-
 /* Listens where nobody does. */
 static void write_conf(const struct scripted *first, const struct scripted *second, const char *zones)
 {
-	char texts[2][ADDR_TEXT_MAX];
+	struct scripted *nobody = scripted_new("127.0.0.9", scripted_private, false, false);
+	char texts[3][ADDR_TEXT_MAX];
 	FILE *file = fopen(conf_path, "w");
 
 	assert_non_null(file);
 	fprintf(file,
-		"listen: ['127.0.0.9:%u']\ncontrol: /nonexistent/control.sock\ninbound-endpoints:\n"
+		"listen: ['%s']\ncontrol: /nonexistent/control.sock\ninbound-endpoints:\n"
 		"  seoul: {addresses: [{ip: '%s', az: az1}, {ip: '%s', az: az2}]}\nlocal-upstreams: ['%s']\nzones:\n%s",
-		free_port("127.0.0.9"), addr_format(&first->addr, texts[0]), addr_format(&second->addr, texts[1]), texts[0], zones);
+		addr_format(&nobody->addr, texts[2]), addr_format(&first->addr, texts[0]), addr_format(&second->addr, texts[1]), texts[0],
+		zones);
 	fclose(file);
+	scripted_free(nobody);
 }
 
 static int doctor(bool json)
